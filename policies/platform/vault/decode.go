@@ -1,0 +1,264 @@
+package vault
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/go-secure-stdlib/parseutil"
+	"github.com/mitchellh/mapstructure"
+)
+
+// A decoder reads one field of a write as Vault's framework does; nil stands for a null.
+// Source: vault/sdk framework/field_data.go getPrimitive.
+type decoder func(raw any) (any, error)
+
+// The fields of a role, by name. Source: vault-plugin-auth-jwt v0.26.3 path_role.go and
+// vault/sdk helper/tokenutil.
+var roleFields = map[string]decoder{
+	"name":                    text,
+	"role_type":               text,
+	"bound_audiences":         texts,
+	"bound_subject":           text,
+	"bound_claims":            object,
+	"bound_claims_type":       text,
+	"claim_mappings":          pairs,
+	"user_claim":              text,
+	"user_claim_json_pointer": flag,
+	"groups_claim":            text,
+	"clock_skew_leeway":       signedSeconds,
+	"expiration_leeway":       signedSeconds,
+	"not_before_leeway":       signedSeconds,
+	"allowed_redirect_uris":   texts,
+	"oidc_scopes":             texts,
+	"verbose_oidc_logging":    flag,
+	"max_age":                 seconds,
+	"policies":                texts,
+	"bound_cidrs":             texts,
+	"num_uses":                integer,
+	"ttl":                     seconds,
+	"max_ttl":                 seconds,
+	"period":                  seconds,
+	"token_bound_cidrs":       texts,
+	"token_explicit_max_ttl":  seconds,
+	"token_max_ttl":           seconds,
+	"token_no_default_policy": flag,
+	"token_period":            seconds,
+	"token_policies":          texts,
+	"token_type":              text,
+	"token_ttl":               seconds,
+	"token_num_uses":          integer,
+	"alias_metadata":          pairs,
+}
+
+// The fields of the auth method's configuration that a login depends on.
+// Source: vault-plugin-auth-jwt v0.26.3 path_config.go.
+var configFields = map[string]decoder{
+	"oidc_discovery_url":     text,
+	"oidc_client_id":         text,
+	"oidc_client_secret":     text,
+	"jwks_url":               text,
+	"jwks_pairs":             list,
+	"jwt_validation_pubkeys": texts,
+	"bound_issuer":           text,
+	"jwt_supported_algs":     texts,
+	"default_role":           text,
+	"provider_config":        object,
+}
+
+// decode reads a role. A field that Vault could not read is named in "unreadable"; the
+// result always has every field that the Rego asks for.
+func decode(body map[string]any) map[string]any {
+	role := map[string]any{
+		"role_type": "", "bound_audiences": []any{}, "bound_subject": "", "bound_claims": map[string]any{},
+		"bound_claims_type": "string", "claim_mappings": map[string]any{}, "user_claim": "",
+		"user_claim_json_pointer": false, "groups_claim": "", "clock_skew_leeway": 0, "expiration_leeway": 0,
+		"not_before_leeway": 0, "allowed_redirect_uris": []any{}, "token_bound_cidrs": []any{}, "token_policies": []any{},
+		"token_type": "", "token_ttl": 0, "token_max_ttl": 0, "token_period": 0, "token_num_uses": 0,
+	}
+	for _, name := range slices.Sorted(maps.Keys(body)) {
+		decoded, err := decodeField(name, body[name])
+		if err != nil {
+			role["unreadable"] = err.Error()
+			continue
+		}
+		if decoded != nil {
+			role[name] = decoded
+		}
+	}
+	if role["role_type"] == "" {
+		role["role_type"] = "oidc"
+	}
+	addresses(role, "token_bound_cidrs", "token_bound_cidrs_error")
+	upgrade(role, body)
+	return role
+}
+
+func decodeField(name string, raw any) (any, error) {
+	read, known := roleFields[name]
+	if !known {
+		return nil, nil
+	}
+	decoded, err := read(raw)
+	if err != nil {
+		return nil, fmt.Errorf("error converting input for field %q: %w", name, err)
+	}
+	return decoded, nil
+}
+
+// upgrade applies the older names of fields where the newer ones are not given.
+// Source: vault/sdk helper/tokenutil UpgradeValue.
+func upgrade(role, body map[string]any) {
+	for _, field := range []string{"ttl", "max_ttl", "period"} {
+		role["token_"+field+"_upgraded"] = role["token_"+field]
+		if older, given := role[field]; given && !has(body, "token_"+field) {
+			role["token_"+field+"_upgraded"] = older
+		}
+	}
+	if older, given := role["policies"]; given && !has(body, "token_policies") {
+		role["token_policies"] = older
+	}
+	if older, given := role["bound_cidrs"]; given && !has(body, "token_bound_cidrs") {
+		role["token_bound_cidrs"] = older
+		addresses(role, "token_bound_cidrs", "bound_cidrs_error")
+	}
+}
+
+func has(body map[string]any, field string) bool {
+	_, given := body[field]
+	return given
+}
+
+// addresses reads the entries of a list of networks. `networks` holds those that a caller
+// can lie in; what cannot be read goes into the member called failure.
+func addresses(role map[string]any, field, failure string) {
+	entries, _ := role[field].([]any)
+	parsed, err := parseutil.ParseAddrs(entries)
+	if err != nil {
+		role[failure] = err.Error()
+		role["networks"] = []any{}
+		return
+	}
+	networks := []any{}
+	for _, address := range parsed {
+		if text := network(address.SockAddr); text != "" {
+			networks = append(networks, text)
+		}
+	}
+	role["networks"] = networks
+}
+
+func decodeConfig(body map[string]any) (map[string]any, error) {
+	config := map[string]any{
+		"oidc_discovery_url": "", "oidc_client_id": "", "oidc_client_secret": "", "jwks_url": "", "jwks_pairs": []any{},
+		"bound_issuer": "", "jwt_supported_algs": []any{}, "default_role": "", "provider_config": map[string]any{},
+	}
+	for _, name := range slices.Sorted(maps.Keys(body)) {
+		read, known := configFields[name]
+		if !known {
+			continue
+		}
+		decoded, err := read(body[name])
+		if err != nil {
+			return nil, fmt.Errorf("error converting input for field %q: %w", name, err)
+		}
+		if decoded != nil {
+			config[name] = decoded
+		}
+	}
+	return config, nil
+}
+
+func text(raw any) (any, error) {
+	var result string
+	err := mapstructure.WeakDecode(raw, &result)
+	return result, err
+}
+
+func flag(raw any) (any, error) {
+	var result bool
+	err := mapstructure.WeakDecode(raw, &result)
+	return result, err
+}
+
+func integer(raw any) (any, error) {
+	var result int
+	err := mapstructure.WeakDecode(raw, &result)
+	return result, err
+}
+
+func texts(raw any) (any, error) {
+	result, err := parseutil.ParseCommaStringSlice(raw)
+	return untyped(result), err
+}
+
+func list(raw any) (any, error) {
+	var result []any
+	err := mapstructure.WeakDecode(raw, &result)
+	if result == nil {
+		result = []any{}
+	}
+	return result, err
+}
+
+func object(raw any) (any, error) {
+	var result map[string]any
+	err := mapstructure.WeakDecode(raw, &result)
+	if result == nil {
+		result = map[string]any{}
+	}
+	return result, err
+}
+
+// pairs reads a map of texts, or a list of texts of the form key=value.
+func pairs(raw any) (any, error) {
+	var byKey map[string]string
+	if mapstructure.WeakDecode(raw, &byKey) != nil {
+		var entries []string
+		if err := mapstructure.WeakDecode(raw, &entries); err != nil {
+			return nil, err
+		}
+		byKey = make(map[string]string, len(entries))
+		for _, entry := range entries {
+			key, value, ok := strings.Cut(entry, "=")
+			if !ok || key == "" {
+				return nil, fmt.Errorf("invalid key pair %q", entry)
+			}
+			byKey[key] = value
+		}
+	}
+	result := make(map[string]any, len(byKey))
+	for key, value := range byKey {
+		result[key] = value
+	}
+	return result, nil
+}
+
+// signedSeconds reads a duration in whole seconds; nil for a null, which leaves it unset.
+func signedSeconds(raw any) (any, error) {
+	if raw == nil {
+		return nil, nil
+	}
+	duration, err := parseutil.ParseDurationSecond(raw)
+	if err != nil {
+		return nil, err
+	}
+	return int(duration.Seconds()), nil
+}
+
+func seconds(raw any) (any, error) {
+	duration, err := signedSeconds(raw)
+	if whole, ok := duration.(int); ok && whole < 0 {
+		return nil, fmt.Errorf("cannot provide negative value '%d'", whole)
+	}
+	return duration, err
+}
+
+func untyped(values []string) []any {
+	result := make([]any, len(values))
+	for i, value := range values {
+		result[i] = value
+	}
+	return result
+}

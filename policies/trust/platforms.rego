@@ -1,0 +1,11 @@
+package trustcheck.trust
+
+import data.trustcheck.platform.vault
+
+# METADATA
+# description: |
+#   Conditions which only their platform can test, one line for each platform. Such
+#   a test gives satisfied, failed or unknown, and tells the analysis how to take
+#   it through the condition's own `analysis` member.
+# scope: document
+platform_test("vault", condition) := vault.test(condition.name, condition)
