@@ -17,9 +17,10 @@ import (
 )
 
 // Case is one line of `trustcheck check --batch` for the platform vault, and
-// what is known about its answer. The members up to Now are the line itself.
+// what is known about its answer: Title, Want, Provenance and Source.
 type Case struct {
 	ID       string `json:"id"`
+	Title    string `json:"title,omitempty"`
 	Platform string `json:"platform,omitempty"`
 	// Role is a write body, or what `vault read` prints: an object whose member
 	// "data" is the stored role.
@@ -33,7 +34,6 @@ type Case struct {
 	// 3339. Not before the year 2000, where the oracle's clock starts.
 	Now json.RawMessage `json:"now"`
 
-	Title      string  `json:"title,omitempty"`
 	Want       *Answer `json:"want,omitempty"`
 	Provenance string  `json:"provenance,omitempty"`
 	Source     string  `json:"source,omitempty"`
