@@ -1,0 +1,105 @@
+package language
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// glob is the RE2 of a pattern of stars and question marks.
+func glob(s string) string {
+	s = regexp.QuoteMeta(s)
+	s = strings.ReplaceAll(s, `\*`, ".*")
+	return `(?s:` + strings.ReplaceAll(s, `\?`, ".") + `)`
+}
+
+func anyOf(patterns ...string) string { return `\A(?:` + strings.Join(patterns, "|") + `)\z` }
+
+func each(n int, format string) []string {
+	patterns := make([]string, n)
+	for i := range patterns {
+		patterns[i] = glob(strings.ReplaceAll(format, "#", fmt.Sprintf("%d", i+1)))
+	}
+	return patterns
+}
+
+// worst are the patterns that cost most; those with limit set have no
+// automaton of 20,000 states.
+var worst = []struct {
+	name, pattern string
+	limit         bool
+}{
+	{"stars4", anyOf(glob("*a*a*a*b*")), false},
+	{"stars100", anyOf(glob(strings.Repeat("*a", 100) + "*")), false},
+	{"stars100end", anyOf(glob(strings.Repeat("*a", 100))), false},
+	{"marks8", anyOf(glob("*a" + strings.Repeat("?", 8))), false},
+	{"marks12", anyOf(glob("*a" + strings.Repeat("?", 12))), false},
+	{"marks16", anyOf(glob("*a" + strings.Repeat("?", 16))), true},
+	{"literal2000", anyOf(glob(strings.Repeat("abcdefghij", 200))), false},
+	{"exact50", anyOf(each(50, "project-#")...), false},
+	{"prefixes50", anyOf(each(50, "project-#/*")...), false},
+	{"suffixes50", anyOf(each(50, "*/project-#")...), false},
+	{"infixes50", anyOf(each(50, "*project-#*")...), false},
+	{"triples50", anyOf(each(50, "prefix*infix#*suffix")...), false},
+	{"triples200", anyOf(each(200, "prefix*infix#*suffix")...), false},
+	{"classes20", `\A` + strings.Repeat(`[a-m\d_][^x]\pL`, 7) + `\z`, false},
+	{"counted", `\A[a-z]{1,100}/[a-z]{1,100}\z`, false},
+	{"folded30", `(?i)\A(?:` + strings.Repeat("kiss|sky|task|", 10) + `main)\z`, false},
+	{"boundary", `\bmain\b`, false},
+	{"nth10", `\A(a|b)*a(a|b){10}\z`, false},
+	{"nth14", `\A(a|b)*a(a|b){14}\z`, true},
+	{"nested", `\A(?:(?:a?b?){30}){30}\z`, false},
+	{"quests", `(?:a?b?c?d?.?){200}x`, false},
+	{"unicode", `\A(?:\pL|\pN){50}\p{Greek}*\P{Lu}+\z`, false},
+}
+
+func BenchmarkWorst(b *testing.B) {
+	for _, w := range worst {
+		b.Run(w.name, func(b *testing.B) {
+			var states, classes int
+			for b.Loop() {
+				l, err := limits.Compile(b.Context(), w.pattern)
+				if errors.Is(err, ErrLimit) != w.limit {
+					b.Fatal(err)
+				}
+				if err == nil {
+					states, classes = l.States(), l.Alphabet().Size()
+				}
+			}
+			b.ReportMetric(float64(states), "states")
+			b.ReportMetric(float64(classes), "classes")
+		})
+	}
+}
+
+func BenchmarkAllOfInfixes(b *testing.B) {
+	for _, n := range []int{6, 8, 10, 14} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var languages []*Language
+			for i := range n {
+				languages = append(languages, compile(b, fmt.Sprintf("word%c", 'a'+i)))
+			}
+			for b.Loop() {
+				if _, err := limits.Intersect(b.Context(), languages...); errors.Is(err, ErrLimit) != (n > 10) {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func TestWorstPatternsEndInTime(t *testing.T) {
+	for _, w := range worst {
+		start := time.Now()
+		_, err := limits.Compile(t.Context(), w.pattern)
+		if w.limit && !errors.Is(err, ErrLimit) || !w.limit && err != nil {
+			t.Errorf("%s: %v", w.name, err)
+		}
+		if spent := time.Since(start); spent > 3*time.Second {
+			t.Errorf("%s: %v", w.name, spent)
+		}
+	}
+}
