@@ -10,6 +10,7 @@ import (
 	"os"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -118,6 +119,7 @@ func (o *Oracle) answer(c Case) (Answer, error) {
 	if name == "" {
 		name = "role"
 	}
+	name = strings.ToLower(name) // as Vault does at every write and login
 	var role map[string]any
 	if err := decode(c.Role, &role); err != nil {
 		return Answer{}, fmt.Errorf("role: %w", err)
