@@ -1,0 +1,523 @@
+package cel
+
+import (
+	"fmt"
+	"strings"
+
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/overloads"
+	"cel.dev/cel-go/common/types"
+)
+
+// reader reads formulas from the tree that writer writes rules from.
+type reader struct {
+	tree   *ast.AST
+	env    Env
+	bound  []binding
+	macros int
+	steps  int
+}
+
+// binding is what a macro's variable stands for while its parts are read.
+type binding struct {
+	name  string
+	cases []Case
+}
+
+func (r *reader) unknown(e ast.Expr, format string, args ...any) Formula {
+	return Formula{Op: Unknown, Reason: r.reason(e, format, args...)}
+}
+
+func (r *reader) reason(e ast.Expr, format string, args ...any) string {
+	line, column := place(r.tree, e)
+	return fmt.Sprintf("%d:%d: ", line, column) + fmt.Sprintf(format, args...)
+}
+
+// truth returns when an expression is true and when it is false.
+func (r *reader) truth(e ast.Expr) (whenTrue, whenFalse Formula) {
+	if r.steps++; r.steps > maxSteps {
+		f := r.unknown(e, "the formula is too large")
+		return f, f
+	}
+	whenTrue, whenFalse = r.read(e)
+	if whenTrue.size() > maxFormula || whenFalse.size() > maxFormula {
+		f := r.unknown(e, "the formula is too large")
+		return f, f
+	}
+	return whenTrue, whenFalse
+}
+
+func (r *reader) read(e ast.Expr) (whenTrue, whenFalse Formula) {
+	switch e.Kind() {
+	case ast.ComprehensionKind:
+		return r.quantifier(e)
+	case ast.SelectKind:
+		if e.AsSelect().IsTestOnly() {
+			return r.presence(e)
+		}
+	case ast.CallKind:
+		if t, f, ok := r.call(e); ok {
+			return t, f
+		}
+	}
+	return r.each(e, func(c Case) (Formula, Formula) {
+		if c.Place == nil {
+			return decided(c.Value == true), decided(c.Value == false)
+		}
+		return equals(*c.Place, true), equals(*c.Place, false)
+	})
+}
+
+func (r *reader) call(e ast.Expr) (whenTrue, whenFalse Formula, ok bool) {
+	args := children(e)
+	switch e.AsCall().FunctionName() {
+	case operators.LogicalAnd:
+		lt, lf := r.truth(args[0])
+		rt, rf := r.truth(args[1])
+		return all(lt, rt), anyOf(lf, rf), true
+	case operators.LogicalOr:
+		lt, lf := r.truth(args[0])
+		rt, rf := r.truth(args[1])
+		return anyOf(lt, rt), all(lf, rf), true
+	case operators.LogicalNot:
+		t, f := r.truth(args[0])
+		return f, t, true
+	case operators.Conditional:
+		ct, cf := r.truth(args[0])
+		at, af := r.truth(args[1])
+		bt, bf := r.truth(args[2])
+		return anyOf(all(ct, at), all(cf, bt)), anyOf(all(ct, af), all(cf, bf)), true
+	case operators.Equals:
+		t, f := r.equality(args[0], args[1])
+		return t, f, true
+	case operators.NotEquals:
+		t, f := r.equality(args[0], args[1])
+		return f, t, true
+	case operators.In:
+		t, f := r.membership(args[0], args[1])
+		return t, f, true
+	case overloads.StartsWith, overloads.EndsWith, overloads.Contains, overloads.Matches:
+		t, f := r.language(e, args[0], args[1])
+		return t, f, true
+	}
+	return Formula{}, Formula{}, false
+}
+
+// each asks a question of everything that an expression can be.
+func (r *reader) each(e ast.Expr, ask func(Case) (Formula, Formula)) (whenTrue, whenFalse Formula) {
+	var ts, fs []Formula
+	for _, c := range r.cases(e) {
+		t, f := Formula{Op: Unknown, Reason: c.Reason}, Formula{Op: Unknown, Reason: c.Reason}
+		if c.Reason == "" {
+			t, f = ask(c)
+		}
+		ts, fs = append(ts, all(c.When, t)), append(fs, all(c.When, f))
+	}
+	return anyOf(ts...), anyOf(fs...)
+}
+
+func decided(b bool) Formula {
+	if b {
+		return always
+	}
+	return never
+}
+
+func equals(p Place, v any) Formula { return leaf(Test{Place: p, Values: []any{v}}) }
+
+// where splits the tokens that have a value at a place by a test on it.
+func where(there, test Formula) (whenTrue, whenFalse Formula) {
+	return test, all(there, not(test))
+}
+
+func (r *reader) equality(a, b ast.Expr) (whenTrue, whenFalse Formula) {
+	return r.each(a, func(x Case) (Formula, Formula) {
+		return r.each(b, func(y Case) (Formula, Formula) {
+			switch {
+			case x.Place == nil && y.Place == nil:
+				same := x.Value == y.Value
+				return decided(same), decided(!same)
+			case y.Place == nil:
+				return where(present(*x.Place), equals(*x.Place, y.Value))
+			case x.Place == nil:
+				return where(present(*y.Place), equals(*y.Place, x.Value))
+			case x.Place.equal(*y.Place):
+				return present(*x.Place), never
+			}
+			f := r.unknown(b, "compares two claims")
+			return f, f
+		})
+	})
+}
+
+func (r *reader) membership(x, xs ast.Expr) (whenTrue, whenFalse Formula) {
+	if xs.Kind() == ast.ListKind {
+		return r.oneOf(x, xs.AsList().Elements())
+	}
+	return r.each(x, func(c Case) (Formula, Formula) {
+		if c.Place != nil {
+			f := r.unknown(x, "looks for a claim in another")
+			return f, f
+		}
+		return r.each(xs, func(in Case) (Formula, Formula) {
+			if in.Place == nil {
+				return never, never
+			}
+			if len(in.Place.Through) > 0 {
+				return never, never // a text, never a list or a map
+			}
+			found := leaf(Test{Place: *in.Place, Element: []any{c.Value}})
+			if key, ok := c.Value.(string); ok {
+				found = anyOf(found, all(typed(*in.Place, "map"), present(in.Place.member(key))))
+			}
+			return where(anyOf(typed(*in.Place, "list"), typed(*in.Place, "map")), found)
+		})
+	})
+}
+
+// oneOf is membership in a list that is written out. All elements are
+// evaluated: one that is an error makes the whole an error.
+func (r *reader) oneOf(x ast.Expr, elements []ast.Expr) (whenTrue, whenFalse Formula) {
+	var values []any
+	for _, element := range elements {
+		cases := r.cases(element)
+		if len(cases) != 1 || cases[0].Place != nil || cases[0].Reason != "" || !cases[0].When.always() {
+			f := r.unknown(element, "a list of other than constants")
+			return f, f
+		}
+		values = append(values, cases[0].Value)
+	}
+	return r.each(x, func(c Case) (Formula, Formula) {
+		if c.Place == nil {
+			found := false
+			for _, v := range values {
+				found = found || v == c.Value
+			}
+			return decided(found), decided(!found)
+		}
+		if len(values) == 0 {
+			return never, present(*c.Place)
+		}
+		return where(present(*c.Place), leaf(Test{Place: *c.Place, Values: values}))
+	})
+}
+
+// language is startsWith and its like. A constant that is not a text, or a
+// pattern that does not compile, is an error: neither true nor false.
+func (r *reader) language(e, x, arg ast.Expr) (whenTrue, whenFalse Formula) {
+	return r.each(arg, func(a Case) (Formula, Formula) {
+		if a.Place != nil {
+			f := r.unknown(arg, "a claim as pattern")
+			return f, f
+		}
+		text, ok := a.Value.(string)
+		if !ok {
+			return never, never
+		}
+		l, ok := languageOf(e.AsCall().FunctionName(), text)
+		if !ok {
+			return never, never
+		}
+		return r.each(x, func(c Case) (Formula, Formula) {
+			if c.Place != nil {
+				return where(typed(*c.Place, "string"), leaf(Test{Place: *c.Place, Language: &l}))
+			}
+			s, ok := c.Value.(string)
+			return decided(ok && l.holds(s)), decided(ok && !l.holds(s))
+		})
+	})
+}
+
+func (r *reader) presence(e ast.Expr) (whenTrue, whenFalse Formula) {
+	sel := e.AsSelect()
+	return r.each(sel.Operand(), func(c Case) (Formula, Formula) {
+		if c.Place == nil {
+			return never, always
+		}
+		if len(c.Place.Through) > 0 {
+			return never, present(*c.Place)
+		}
+		if cases, ok := r.memberCases(*c.Place, sel.FieldName()); ok {
+			var ts []Formula
+			for _, m := range cases {
+				ts = append(ts, all(m.When, defined(m)))
+			}
+			return where(always, anyOf(ts...))
+		}
+		found := present(c.Place.member(sel.FieldName()))
+		if r.isMap(*c.Place) {
+			return where(always, found)
+		}
+		return where(all(present(*c.Place), not(typed(*c.Place, "list"))), found)
+	})
+}
+
+func defined(c Case) Formula {
+	switch {
+	case c.Reason != "":
+		return Formula{Op: Unknown, Reason: c.Reason}
+	case c.Place != nil:
+		return present(*c.Place)
+	}
+	return always
+}
+
+// isMap tells whether a place is a whole variable that is always a map.
+func (r *reader) isMap(p Place) bool {
+	if len(p.Path) != 1 {
+		return false
+	}
+	for _, v := range r.env.Variables {
+		if v.Name == p.Path[0] {
+			return !v.Scalar
+		}
+	}
+	return false
+}
+
+func (r *reader) quantifier(e ast.Expr) (whenTrue, whenFalse Formula) {
+	m, ok := macroOf(e)
+	if !ok || m.kind != macroAll && m.kind != macroExists {
+		f := r.unknown(e, "this macro")
+		return f, f
+	}
+	if m.over.Kind() == ast.ListKind {
+		return r.quantifyConstants(m)
+	}
+	return r.each(m.over, func(c Case) (Formula, Formula) {
+		if c.Place == nil || len(c.Place.Through) > 0 {
+			f := r.unknown(m.over, "a macro over a text")
+			return f, f
+		}
+		r.macros++
+		v := fmt.Sprintf("%s#%d", m.variable, r.macros)
+		r.bound = append(r.bound, binding{m.variable, []Case{{When: always, Place: &Place{Path: []string{v}}}}})
+		t, f := r.truth(m.test)
+		r.bound = r.bound[:len(r.bound)-1]
+		some := func(of Formula) Formula { return Formula{Op: Some, Over: c.Place, Var: v, Of: []Formula{of}} }
+		every := func(of Formula) Formula { return Formula{Op: Every, Over: c.Place, Var: v, Of: []Formula{of}} }
+		if m.kind == macroAll {
+			return every(t), some(f)
+		}
+		return some(t), every(f)
+	})
+}
+
+// quantifyConstants asks the predicate of each element of a list that is
+// written out. The whole list must have a value first.
+func (r *reader) quantifyConstants(m macro) (whenTrue, whenFalse Formula) {
+	var ts, fs, there []Formula
+	for _, element := range m.over.AsList().Elements() {
+		cases := r.cases(element)
+		var is []Formula
+		for _, c := range cases {
+			is = append(is, all(c.When, defined(c)))
+		}
+		there = append(there, anyOf(is...))
+		r.bound = append(r.bound, binding{m.variable, cases})
+		t, f := r.truth(m.test)
+		r.bound = r.bound[:len(r.bound)-1]
+		ts, fs = append(ts, t), append(fs, f)
+	}
+	whole := all(there...)
+	if m.kind == macroAll {
+		return all(whole, all(ts...)), all(whole, anyOf(fs...))
+	}
+	return all(whole, anyOf(ts...)), all(whole, all(fs...))
+}
+
+// cases returns what a value can be. It is an error where none of them holds,
+// or where the one that holds is absent.
+func (r *reader) cases(e ast.Expr) []Case {
+	switch e.Kind() {
+	case ast.LiteralKind:
+		if v, ok := scalar(e); ok {
+			return []Case{{When: always, Value: v}}
+		}
+	case ast.IdentKind:
+		return r.variable(e)
+	case ast.SelectKind:
+		if !e.AsSelect().IsTestOnly() {
+			return r.member(e, e.AsSelect().Operand(), e.AsSelect().FieldName())
+		}
+	case ast.CallKind:
+		return r.value(e)
+	}
+	if r.tree.GetType(e.ID()).Kind() == types.BoolKind {
+		return r.boolean(e)
+	}
+	return []Case{{When: always, Reason: r.reason(e, "a value that is computed")}}
+}
+
+// boolean makes a value of a condition.
+func (r *reader) boolean(e ast.Expr) []Case {
+	if e.Kind() == ast.CallKind {
+		if t, f, ok := r.call(e); ok {
+			return []Case{{When: t, Value: true}, {When: f, Value: false}}
+		}
+		return []Case{{When: always, Reason: r.reason(e, "%s is not analysed", shown(e.AsCall().FunctionName()))}}
+	}
+	t, f := r.truth(e)
+	return []Case{{When: t, Value: true}, {When: f, Value: false}}
+}
+
+func scalar(e ast.Expr) (any, bool) {
+	switch v := e.AsLiteral().(type) {
+	case types.Bool:
+		return bool(v), true
+	case types.String:
+		return string(v), true
+	case types.Null:
+		return nil, true
+	case types.Int:
+		return float64(v), int64(float64(v)) == int64(v)
+	case types.Double:
+		return float64(v), true
+	}
+	return nil, false
+}
+
+func (r *reader) variable(e ast.Expr) []Case {
+	for i := len(r.bound) - 1; i >= 0; i-- {
+		if r.bound[i].name == e.AsIdent() {
+			return r.bound[i].cases
+		}
+	}
+	return []Case{{When: always, Place: &Place{Path: []string{strings.TrimPrefix(e.AsIdent(), ".")}}}}
+}
+
+func (r *reader) member(e, of ast.Expr, name string) []Case {
+	var out []Case
+	for _, c := range r.cases(of) {
+		switch {
+		case c.Reason != "":
+			out = append(out, c)
+		case c.Place == nil || len(c.Place.Through) > 0:
+			// a text has no members: an error
+		default:
+			if cases, ok := r.memberCases(*c.Place, name); ok {
+				out = append(out, cases...)
+				continue
+			}
+			p := c.Place.member(name)
+			out = append(out, Case{When: c.When, Place: &p})
+		}
+	}
+	return out
+}
+
+// memberCases returns what a member of a variable is, where that is known.
+func (r *reader) memberCases(of Place, name string) ([]Case, bool) {
+	if len(of.Path) != 1 {
+		return nil, false
+	}
+	for _, v := range r.env.Variables {
+		if v.Name == of.Path[0] && v.Members != nil {
+			if p, ok := v.Members[name]; ok {
+				return p.Cases, true
+			}
+			return nil, true
+		}
+	}
+	return nil, false
+}
+
+func (r *reader) value(e ast.Expr) []Case {
+	args := children(e)
+	switch name := e.AsCall().FunctionName(); name {
+	case operators.Conditional:
+		t, f := r.truth(args[0])
+		return append(under(t, r.cases(args[1])), under(f, r.cases(args[2]))...)
+	case overloads.TypeConvertDyn:
+		return r.cases(args[0])
+	case overloads.TypeConvertString:
+		if r.tree.GetType(args[0].ID()).Kind() == types.StringKind {
+			return r.cases(args[0])
+		}
+	case operators.Index:
+		return r.element(e, args[0], args[1])
+	case operators.Add:
+		return r.concatenation(e, args)
+	case "lowerAscii":
+		return r.transformed(e, args[0], Transform{Func: "lower"})
+	case "upperAscii":
+		return r.transformed(e, args[0], Transform{Func: "upper"})
+	case "extract":
+		if template, ok := constant(args[1]); ok {
+			if prefix, suffix, ok := cutTemplate(template); ok {
+				return r.transformed(e, args[0], Transform{Func: "extract", Args: []string{prefix, suffix}})
+			}
+		}
+	}
+	if r.tree.GetType(e.ID()).Kind() == types.BoolKind {
+		return r.boolean(e)
+	}
+	return []Case{{When: always, Reason: r.reason(e, "%s is not analysed", shown(e.AsCall().FunctionName()))}}
+}
+
+func under(f Formula, cases []Case) []Case {
+	out := make([]Case, len(cases))
+	for i, c := range cases {
+		out[i] = c
+		out[i].When = all(f, c.When)
+	}
+	return out
+}
+
+// element is m['key'], or a piece of a text that is split by a constant.
+func (r *reader) element(e, of, index ast.Expr) []Case {
+	if key, ok := constant(index); ok {
+		return r.member(e, of, key)
+	}
+	if index.Kind() == ast.LiteralKind && of.Kind() == ast.CallKind && of.AsCall().FunctionName() == "split" {
+		i, isInt := index.AsLiteral().(types.Int)
+		args := children(of)
+		separator, isText := constant(args[1])
+		if isInt && i >= 0 && i < maxBytes && isText && separator != "" && len(args) == 2 {
+			return r.transformed(e, args[0], Transform{Func: "split", Args: []string{separator}, Index: int(i)})
+		}
+	}
+	return []Case{{When: always, Reason: r.reason(e, "an element by its place")}}
+}
+
+func (r *reader) transformed(e, of ast.Expr, t Transform) []Case {
+	var out []Case
+	for _, c := range r.cases(of) {
+		switch {
+		case c.Reason != "":
+		case c.Place == nil:
+			c = Case{When: c.When, Reason: r.reason(e, "%s of a constant", t.Func)}
+		default:
+			p := c.Place.through(t)
+			c.Place = &p
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// concatenation knows the sum of two constant texts.
+func (r *reader) concatenation(e ast.Expr, args []ast.Expr) []Case {
+	a, b := r.cases(args[0]), r.cases(args[1])
+	if len(a) == 1 && len(b) == 1 {
+		x, isText := a[0].Value.(string)
+		y, areTexts := b[0].Value.(string)
+		if isText && areTexts {
+			return []Case{{When: all(a[0].When, b[0].When), Value: x + y}}
+		}
+	}
+	return []Case{{When: always, Reason: r.reason(e, "joins texts")}}
+}
+
+func languageOf(function, text string) (Language, bool) {
+	switch function {
+	case overloads.StartsWith:
+		return Language{Prefix: &text}, true
+	case overloads.EndsWith:
+		return Language{Suffix: &text}, true
+	case overloads.Contains:
+		return Language{Contains: &text}, true
+	}
+	return Language{Pattern: &text}, compiles(text)
+}
