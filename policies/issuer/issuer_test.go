@@ -12,7 +12,7 @@ import (
 
 // samples reads every sample of an issuer; a file is named after the generation
 // of its token, what follows a dot is free.
-func samples(t *testing.T, name string) map[string]map[string]any {
+func samples(t testing.TB, name string) map[string]map[string]any {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(name, "claims", "*.json"))
 	if err != nil || len(paths) == 0 {
@@ -29,7 +29,7 @@ func samples(t *testing.T, name string) map[string]map[string]any {
 	return all
 }
 
-func decode(t *testing.T, text string) map[string]any {
+func decode(t testing.TB, text string) map[string]any {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(text))
 	d.UseNumber()
