@@ -150,8 +150,9 @@ func fillEnvironment(d *draft) {
 	d.text("environment_action", "start")
 }
 
-// tier guesses an environment's tier from its name, as GitLab does where the job
-// does not say: by the words that its page lists.
+// tier guesses an environment's tier from its name, which GitLab does too where
+// the job does not say. It goes by the example names of GitLab's page alone, so
+// GitLab may know more names; set deployment_tier where it matters.
 // https://docs.gitlab.com/ci/environments/#deployment-tier-of-environments
 func tier(environment string) string {
 	name := strings.ToLower(environment)
@@ -160,8 +161,8 @@ func tier(environment string) string {
 		words []string
 	}{
 		{"development", []string{"dev", "review", "trunk"}},
-		{"testing", []string{"test", "qa", "qc"}},
-		{"staging", []string{"staging", "model", "demo", "preprod"}},
+		{"testing", []string{"test", "qc"}},
+		{"staging", []string{"staging", "model", "demo"}},
 		{"production", []string{"prod", "live"}},
 	} {
 		for _, word := range t.words {
