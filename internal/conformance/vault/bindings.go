@@ -5,17 +5,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/ryanuber/go-glob"
 )
 
 // boundClaims binds up to three claims.
 func (g *generator) boundClaims() {
 	var bound object
-	for range 1 + g.r.IntN(3) {
+	for range pick(g, []int{1, 1, 1, 1, 2, 2, 3}) {
 		claim, want := g.pair()
 		bound.set(g.place(claim), want)
-		if !g.good() && g.chance(40) {
-			g.claims.drop(pick(g, g.claims).name)
-		}
 	}
 	g.role.set("bound_claims", bound.String())
 }
@@ -26,20 +25,20 @@ func (g *generator) pair() (claim, want string) {
 		return g.globPair()
 	}
 	switch k := g.r.IntN(100); {
-	case k < 35:
+	case k < 40:
 		s := quote(pick(g, words))
 		return g.amid(s), g.amid(g.orElse(s))
-	case k < 60:
+	case k < 70:
 		n := g.r.Int64N(100) - 10
 		return g.spell(n), g.amid(g.orElse(strconv.FormatInt(n, 10)))
-	case k < 68:
+	case k < 80:
 		return g.amid("true"), g.amid(g.orElse("true"))
-	case k < 74:
+	case k < 84:
 		n := pick(g, numbers)
 		return n, pick(g, []string{n, pick(g, numbers), list(n)})
-	case k < 78:
+	case k < 86:
 		return pick(g, escapes), g.orElse(quote(pick(g, words)))
-	case k < 92:
+	case k < 97:
 		p := pick(g, pairs)
 		return p[0], p[1]
 	}
@@ -78,7 +77,7 @@ func (g *generator) spell(n int64) string {
 	case 1:
 		return s + ".9"
 	case 2:
-		return s + "0e-1"
+		return strconv.FormatInt(10*n, 10) + "e-1"
 	case 3:
 		return s + "E+0"
 	}
@@ -96,14 +95,20 @@ func (g *generator) globPair() (claim, want string) {
 		s, pattern = p[0], p[1]
 	case k < 60:
 		s, pattern = g.letters("ab", 7), g.letters("ab**", 6)
-	case k < 90:
+		for range 20 {
+			if glob.Glob(pattern, s) || !g.good() {
+				break
+			}
+			s, pattern = g.letters("ab", 7), g.letters("ab**", 6)
+		}
+	case k < 95:
 		pattern = g.blot(s)
 	}
 	claim = quote(s)
 	switch k := g.r.IntN(100); {
 	case k < 10:
 		claim = list("1", claim, "null")
-	case k < 15:
+	case k < 13:
 		claim = pick(g, append(values, numbers...))
 	case k < 30:
 		claim = g.amid(claim)
@@ -145,33 +150,46 @@ func (g *generator) place(value string) string {
 		name = "https://example.com/" + name
 	case 2: // a name with a slash and a tilde
 		g.claims.set("a/"+name+"~", value)
-		return pick(g, []string{"/a~1" + name + "~0", "a/" + name + "~"})
+		return g.mostly("/a~1"+name+"~0", "a/"+name+"~", "/a/"+name+"~0", "/a~1"+name+"~")
 	case 3: // a name that begins with a slash
 		g.claims.set("/"+name, value)
-		return pick(g, []string{"/~1" + name, "/" + name})
+		return g.mostly("/~1"+name, "/"+name)
 	case 4:
 		g.claims.set("", value)
 		return pick(g, []string{"/", ""})
 	case 5, 6, 7:
 		g.claims.set(name, object{{"k", value}, {"z", other}}.String())
-		return pick(g, []string{"/" + name + "/k", "/" + name + "/k", name + "/k", name + ".k", "/" + name + "/k/", "/" + name + "/K"})
+		return g.mostly("/"+name+"/k", name+"/k", name+".k", "/"+name+"/k/", "/"+name+"/K", "/"+name+"/k/0")
 	case 8, 9, 10:
 		return g.placeInList(name, value)
 	case 11:
 		g.claims.set(name, object{{"", list(other, value)}}.String())
-		return pick(g, []string{"/" + name + "//1", "/" + name + "//"})
+		return g.mostly("/"+name+"//1", "/"+name+"//", "/"+name+"/1")
 	case 12: // a claim that bindings of other kinds read, too
-		return pick(g, []string{"sub", "/sub", "aud", "iss", "exp", "/aud/0", "iat", "jti"})
+		if g.chance(30) {
+			return pick(g, []string{"sub", "/sub", "aud", "iss", "exp", "/aud/0", "iat", "jti"})
+		}
 	}
 	g.claims.set(name, value)
-	if g.chance(20) {
+	if g.chance(20) && !strings.Contains(name, "/") {
 		return "/" + name
 	}
 	return name
 }
 
+// mostly is the selector that finds, and now and then one that may not.
+func (g *generator) mostly(selector string, others ...string) string {
+	if g.good() {
+		return selector
+	}
+	return pick(g, others)
+}
+
 func (g *generator) placeInList(name, value string) string {
 	index := pick(g, indexes)
+	if index.at < 0 && g.good() {
+		index.step, index.at = "0", 0
+	}
 	elements := []string{quote("p"), "5", "null"}
 	elements[max(index.at, 0)] = value
 	if g.chance(25) {
@@ -184,23 +202,31 @@ func (g *generator) placeInList(name, value string) string {
 
 func (g *generator) audience() {
 	const aud = "https://vault.example.com"
+	given := []string{quote(aud), texts(aud), texts("y", aud)}
+	odd := []string{`""`, "[]", `[""]`, "null", `"5"`, `"1"`, `["5"]`, `"5.50"`, "5", "{}", "[5]", "[null]", `["x",5]`, "true", quote(aud + "/"), quote(" " + aud + " "), quote("x," + aud), `[["x"]]`}
 	switch k := g.r.IntN(100); {
-	case k < 30:
+	case k < 40:
 		g.role.set("bound_audiences", texts(aud))
-	case k < 50:
+	case k < 60:
 		g.role.set("bound_audiences", texts("x", " "+aud+" "))
-	case k < 65:
+	case k < 75:
 		g.role.set("bound_audiences", quote("x, "+aud+" ,"))
-	case k < 70:
+	case k < 80:
 		g.role.set("bound_audiences", texts("x,"+aud))
-	case k < 85:
-		g.role.set("bound_audiences", pick(g, []string{"[]", `""`, "null", `[""]`, `["",""]`, `" "`, "5", "[5]", "true", "5.50"}))
+		given = []string{quote("x," + aud)}
+	case k < 90:
+		g.role.set("bound_audiences", pick(g, []string{`[""]`, `["",""]`, `" "`, "5", "[5]", "true", "5.50"}))
+		given = []string{`""`, `[""]`, `"5"`, `["5"]`, `"1"`, `"5.50"`}
+	default: // none: a token must not have any
+		if g.chance(50) {
+			g.role.set("bound_audiences", pick(g, []string{"[]", `""`, "null"}))
+		}
+		given = []string{`""`, "[]"}
 	}
-	if g.good() {
-		g.claims.set("aud", pick(g, []string{quote(aud), texts(aud), texts("y", aud)}))
-		return
+	if !g.good() {
+		given = odd
 	}
-	g.claims.set("aud", pick(g, []string{`""`, "[]", `[""]`, "null", `"5"`, `"1"`, `["5"]`, `"5.50"`, "5", "{}", "[5]", "[null]", `["x",5]`, "true", quote(aud + "/"), quote(" " + aud + " "), quote("x," + aud), `[["x"]]`}))
+	g.claims.set("aud", pick(g, given))
 }
 
 func (g *generator) subject() {
@@ -230,7 +256,7 @@ func (g *generator) times() {
 			return unset
 		}
 		l := pick(g, leeways)
-		if l.refused && g.chance(75) {
+		if l.refused && g.good() {
 			return unset
 		}
 		g.role.set(field, l.raw)
@@ -291,8 +317,11 @@ func (g *generator) userClaim() {
 	if !g.good() {
 		value = pick(g, append(values, numbers...))
 	}
-	g.role.set("user_claim", quote(g.place(value)))
-	if g.chance(70) {
+	selector := g.place(value)
+	g.role.set("user_claim", quote(selector))
+	if strings.HasPrefix(selector, "/") && g.good() {
+		g.role.set("user_claim_json_pointer", pick(g, []string{"true", "true", "true", `"true"`, "1", `"1"`}))
+	} else if g.chance(50) {
 		g.role.set("user_claim_json_pointer", pick(g, []string{"true", "true", "true", "true", `"true"`, "1", `"1"`, "false", `"t"`, `"yes"`}))
 	}
 }

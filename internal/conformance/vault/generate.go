@@ -98,7 +98,7 @@ func (g *generator) chance(percent int) bool { return g.r.IntN(100) < percent }
 func pick[T any](g *generator, of []T) T { return of[g.r.IntN(len(of))] }
 
 // good decides that what is being bound shall match.
-func (g *generator) good() bool { return g.chance(88) }
+func (g *generator) good() bool { return g.chance(92) }
 
 func (g *generator) start() {
 	g.now = time.Unix(1700000000, 0)
@@ -133,7 +133,7 @@ func (g *generator) bind() {
 		add     func()
 	}{
 		{35, g.audience}, {15, g.subject}, {18, g.issuer}, {40, g.times}, {25, g.userClaim}, {18, g.groups}, {18, g.mappings},
-		{15, g.addresses}, {15, g.algorithms}, {8, g.policies}, {10, g.registered}, {6, g.source},
+		{15, g.addresses}, {15, g.algorithms}, {8, g.policies}, {8, g.registered}, {6, g.source},
 	} {
 		if g.chance(f.percent) {
 			f.add()
