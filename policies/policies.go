@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/trustcheck/trustcheck/policies/platform"
+	"github.com/trustcheck/trustcheck/policies/platform/rego"
 	"github.com/trustcheck/trustcheck/policies/platform/vault"
 )
 
@@ -19,6 +20,7 @@ var root embed.FS
 func Platforms() platform.Platforms {
 	platforms := platform.Platforms{}
 	for _, known := range []platform.Platform{
+		rego.Platform(),
 		vault.Platform(),
 	} {
 		platforms[known.Name] = known

@@ -24,6 +24,9 @@ type Prepared struct {
 	// Pointer turns a pointer into the role, as conditions carry it, into one into
 	// the document that was read.
 	Pointer string
+	// Modules are Rego files that the role brings, text by file name: the user's own
+	// rules, or expressions of the platform's language translated to Rego.
+	Modules map[string]string
 	// Warnings name what the platform ignores in silence.
 	Warnings []string
 	// Unknown names members of the role whose value is not known offline, with the
@@ -54,14 +57,19 @@ type Platforms map[string]Platform
 // Names returns the names in order.
 func (p Platforms) Names() []string { return slices.Sorted(maps.Keys(p)) }
 
+// Named returns the platform called name.
+func (p Platforms) Named(name string) (Platform, error) {
+	if found, ok := p[name]; ok {
+		return found, nil
+	}
+	return Platform{}, fmt.Errorf("unknown platform %q: want one of %s", name, strings.Join(p.Names(), ", "))
+}
+
 // Find returns the platform called name or, when name is empty, the one that
 // recognises the document.
 func (p Platforms) Find(name string, doc *trustcheck.Document) (Platform, error) {
 	if name != "" {
-		if found, ok := p[name]; ok {
-			return found, nil
-		}
-		return Platform{}, fmt.Errorf("unknown platform %q: want one of %s", name, strings.Join(p.Names(), ", "))
+		return p.Named(name)
 	}
 	for _, known := range p.Names() {
 		if p[known].Recognise(doc) {
@@ -70,4 +78,15 @@ func (p Platforms) Find(name string, doc *trustcheck.Document) (Platform, error)
 	}
 	return Platform{}, fmt.Errorf("%s:%d: not a role of any known platform (%s): name the platform, or check the file",
 		doc.File, doc.Line, strings.Join(p.Names(), ", "))
+}
+
+// PerToken lists the members of the context that belong to a request for every platform
+// that reads them.
+func (p Platforms) PerToken() []string {
+	var common []string
+	for _, name := range p.Names() {
+		common = append(common, p[name].PerToken...)
+	}
+	slices.Sort(common)
+	return slices.Compact(common)
 }

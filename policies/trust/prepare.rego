@@ -9,10 +9,46 @@ package trustcheck.trust
 # entrypoint: true
 prepared := {
 	"platform": input.platform,
-	"stages": [_prepared_stage(stage) | some stage in data.trustcheck.platform[input.platform].stages],
-	"role_errors": data.trustcheck.platform[input.platform].role_errors,
+	"stages": [_prepared_stage(stage) | some stage in _all_stages],
+	"role_errors": [message |
+		count(input.unknown) == 0
+		some message in data.trustcheck.platform[input.platform].role_errors
+	],
 	"warnings": data.trustcheck.platform[input.platform].warnings,
 }
+
+_all_stages := array.concat(
+	[stage | some stage in _unknown_stage],
+	array.concat(data.trustcheck.platform[input.platform].stages, [stage | some stage in _required_stage]),
+)
+
+# Members of the role whose value nobody knows offline: they can neither admit nor refuse,
+# so whatever else is satisfied stays undecided.
+_unknown_stage := [{
+	"name": "role",
+	"ways": [{"conditions": [{"test": "unknown", "operator": "known", "message": why} | some why in input.unknown]}],
+	"refusals": [],
+} |
+	count(input.unknown) > 0
+]
+
+# The user's own rules that must allow on top of the role.
+_required_stage := [{
+	"name": "rules",
+	"ways": [{"conditions": [{
+		"test": "rule",
+		"rule": required.name,
+		"parts": required.parts,
+		"operator": "allows",
+		"source": concat(".", ["trustcheck.rules", required.name, "allow"]),
+		"message": sprintf("required rule %s does not allow", [required.name]),
+	} |
+		some required in input.require
+	]}],
+	"refusals": [],
+} |
+	count(input.require) > 0
+]
 
 _prepared_stage(stage) := {
 	"name": stage.name,

@@ -62,6 +62,11 @@ status("platform", condition) := platform_test(condition.platform, condition)
 
 status("unknown", _) := "unknown"
 
+# A rule of the user's own.
+status("rule", condition) := "satisfied" if data.trustcheck.rules[condition.rule].allow == true
+
+status("role", condition) := "satisfied" if data.trustcheck.roles[condition.role].allow == true
+
 # METADATA
 # description: |
 #   The verdict with every condition, whether or not an earlier one has failed.
@@ -79,12 +84,32 @@ decision := {
 #   there, what came.
 reasons := [reason |
 	some s, w, c
-	condition := _statuses[s][w][c].condition
-	reason := object.union(condition.shown, object.union(
-		{"status": _statuses[s][w][c].status},
-		{"got": found | some found in match.got(condition)},
-	))
+	entry := _statuses[s][w][c]
+	some reason in array.concat(_parts(entry.condition), [_reason(entry.condition, entry.status)])
 ]
+
+_reason(condition, result) := object.union(condition.shown, object.union(
+	{"status": result},
+	{"got": found | some found in match.got(condition)},
+))
+
+# What a rule of the user's own is made of, where it could be taken apart. This explains; what
+# counts is the rule.
+default _parts(_) := []
+
+_parts(condition) := [_reason(part, _part_status(part.id in data.trustcheck.roles[condition.role].__parts)) |
+	some part in condition.parts
+	condition.test == "role"
+]
+
+_parts(condition) := [_reason(part, _part_status(part.id in data.trustcheck.rules[condition.rule].__parts)) |
+	some part in condition.parts
+	condition.test == "rule"
+]
+
+_part_status(true) := "satisfied"
+
+_part_status(false) := "failed"
 
 # One list per stage, one per way or refusal (refusals after the ways), one entry per condition.
 _statuses := [lists |

@@ -1,0 +1,197 @@
+package bundles
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+	"github.com/open-policy-agent/opa/v1/topdown"
+
+	"github.com/trustcheck/trustcheck"
+)
+
+// Input is what a decision is about, beside the role.
+type Input struct {
+	// Claims are the token's payload as the verifier read it.
+	Claims ast.Object
+	// Context is what the platform knows beside role and token; see the table in the
+	// README. It may be nil.
+	Context map[string]any
+	// Now is the time of the question.
+	Now time.Time
+}
+
+// Decide answers for one token with every condition. It never fails: what cannot be
+// evaluated is undecided, with stage "evaluation" and the reason evaluation_failed.
+func (b *Bundle) Decide(ctx context.Context, role *Role, in Input) *trustcheck.Decision {
+	decision := &trustcheck.Decision{
+		Role:     &role.Ref,
+		Reasons:  []trustcheck.Reason{},
+		Warnings: role.Warnings,
+		Bundle:   b.digest,
+	}
+	result, err := b.ask(ctx, role.engine.decision, role, in)
+	if err == nil {
+		err = read(result, decision)
+	}
+	if err != nil {
+		decision.Verdict, decision.Stage = trustcheck.Undecided, "evaluation"
+		decision.Reasons = append(decision.Reasons, trustcheck.Reason{
+			Stage: "evaluation", Status: trustcheck.Unknown, Message: "evaluation_failed: " + err.Error(),
+		})
+	}
+	for i := range decision.Reasons {
+		if decision.Reasons[i].Line > 0 {
+			decision.Reasons[i].File = role.Ref.File
+		}
+	}
+	return decision
+}
+
+// Allow answers as Decide does, but stops at the first failure and gives no reasons:
+// false for a denial and for an undecided answer alike. An error means that the
+// evaluation failed.
+func (b *Bundle) Allow(ctx context.Context, role *Role, in Input) (bool, error) {
+	result, err := b.ask(ctx, role.engine.allow, role, in)
+	if err != nil {
+		return false, err
+	}
+	allowed, ok := result.(ast.Boolean)
+	return ok && bool(allowed), nil
+}
+
+// ask evaluates within the deadline and turns a panic into an error.
+func (b *Bundle) ask(ctx context.Context, question rego.PreparedEvalQuery, role *Role, in Input) (result ast.Value, err error) {
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			err = fmt.Errorf("the evaluator panicked: %v", recovered)
+		}
+	}()
+	input, err := b.input(role, in)
+	if err != nil {
+		return nil, err
+	}
+	// A cancellation of our own spares a goroutine for each evaluation.
+	cancel := topdown.NewCancel()
+	defer time.AfterFunc(b.deadline, cancel.Cancel).Stop()
+	defer context.AfterFunc(ctx, cancel.Cancel)()
+	results, err := question.Eval(ctx,
+		rego.EvalParsedInput(input),
+		rego.EvalExternalCancel(cancel),
+		rego.EvalInterQueryBuiltinValueCache(b.values),
+	)
+	if err != nil {
+		return nil, err
+	}
+	if len(results) != 1 || len(results[0].Expressions) != 1 {
+		return nil, errors.New("the policies gave no answer")
+	}
+	return results[0].Expressions[0].Value.(*ast.Term).Value, nil
+}
+
+// input builds what every rule reads, without a JSON round trip.
+func (b *Bundle) input(role *Role, in Input) (ast.Value, error) {
+	context := in.Context
+	if context == nil {
+		context = map[string]any{}
+	}
+	surroundings, err := ast.InterfaceToValue(context)
+	if err != nil {
+		return nil, fmt.Errorf("read the context: %w", err)
+	}
+	members := [][2]*ast.Term{
+		ast.Item(ast.StringTerm("role"), ast.NewTerm(role.prepared)),
+		ast.Item(ast.StringTerm("claims"), ast.NewTerm(in.Claims)),
+		ast.Item(ast.StringTerm("context"), ast.NewTerm(surroundings)),
+		ast.Item(ast.StringTerm("now"), ast.NewTerm(seconds(in.Now))),
+		ast.Item(ast.StringTerm("now_ns"), ast.NewTerm(nanoseconds(in.Now))),
+	}
+	if role.platform.ClaimsInput != nil {
+		members = append(members, role.platform.ClaimsInput(in.Claims, context)...)
+	}
+	return ast.NewObject(members...), nil
+}
+
+// seconds is Unix time with as many decimals as it needs.
+func seconds(now time.Time) ast.Number {
+	if now.Nanosecond() == 0 {
+		return ast.Number(fmt.Sprint(now.Unix()))
+	}
+	return ast.Number(fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond()))
+}
+
+func nanoseconds(now time.Time) ast.Number {
+	return ast.Number(fmt.Sprintf("%d%09d", now.Unix(), now.Nanosecond()))
+}
+
+// read takes over what trustcheck.trust.decision says.
+func read(result ast.Value, decision *trustcheck.Decision) error {
+	object, ok := result.(ast.Object)
+	if !ok {
+		return errors.New("the decision is not an object")
+	}
+	decision.Verdict = trustcheck.Verdict(text(object, "verdict"))
+	decision.Stage = text(object, "stage")
+	decision.Assumed = texts(object, "assumed")
+	reasons, ok := value(object, "reasons").(*ast.Array)
+	if !ok {
+		return errors.New("the decision has no list of reasons")
+	}
+	for i := range reasons.Len() {
+		reason, err := readReason(reasons.Elem(i).Value)
+		if err != nil {
+			return err
+		}
+		decision.Reasons = append(decision.Reasons, reason)
+	}
+	return nil
+}
+
+func readReason(result ast.Value) (trustcheck.Reason, error) {
+	object, ok := result.(ast.Object)
+	if !ok {
+		return trustcheck.Reason{}, errors.New("a reason is not an object")
+	}
+	reason := trustcheck.Reason{
+		Stage:    text(object, "stage"),
+		Claim:    text(object, "claim"),
+		Operator: text(object, "operator"),
+		Status:   trustcheck.Status(text(object, "status")),
+		Source:   text(object, "source"),
+		Message:  text(object, "message"),
+		Refuses:  value(object, "refuses") != nil,
+		Way:      number(object, "way"),
+		Line:     number(object, "line"),
+	}
+	if reason.Status == trustcheck.Satisfied && !reason.Refuses {
+		reason.Message = ""
+	}
+	var err error
+	if reason.Wanted, err = raw(object, "wanted"); err != nil {
+		return reason, err
+	}
+	reason.Got, err = raw(object, "got")
+	return reason, err
+}
+
+func number(object ast.Object, key string) int {
+	found, _ := value(object, key).(ast.Number)
+	whole, _ := found.Int()
+	return whole
+}
+
+func raw(object ast.Object, key string) (json.RawMessage, error) {
+	found := value(object, key)
+	if found == nil {
+		return nil, nil
+	}
+	plain, err := ast.JSON(found)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return json.Marshal(plain)
+}

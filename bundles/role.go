@@ -1,0 +1,180 @@
+package bundles
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
+
+	"github.com/trustcheck/trustcheck"
+	"github.com/trustcheck/trustcheck/policies/platform"
+)
+
+// Role is a document made ready to be asked about tokens.
+type Role struct {
+	Ref trustcheck.RoleRef
+	// Refused says why the platform would not store the role; empty when it would.
+	Refused string
+	// Warnings name what the platform ignores, or stores although no token can fit.
+	Warnings []string
+
+	prepared ast.Value
+	platform platform.Platform
+	engine   *engine
+}
+
+// Platform finds the platform that a document belongs to; name may be empty where the
+// document's shape tells.
+func (b *Bundle) Platform(name string, doc *trustcheck.Document) (platform.Platform, error) {
+	return b.platforms.Find(name, doc)
+}
+
+// Prepare makes a role ready. platformName may be empty where the document's shape
+// tells; context is what the platform knows beside role and token. An error means that
+// this is no role of that platform, with the place and what was wanted; a role that the
+// platform itself would refuse has Refused set instead.
+func (b *Bundle) Prepare(ctx context.Context, doc *trustcheck.Document, platformName string, context map[string]any) (*Role, error) {
+	known, err := b.platforms.Find(platformName, doc)
+	if err != nil {
+		return nil, err
+	}
+	ready, err := known.Prepare(doc, context)
+	if err != nil {
+		return nil, err
+	}
+	role := &Role{
+		Ref:      trustcheck.RoleRef{Name: ready.Name, Platform: known.Name, File: doc.File, Line: doc.Line},
+		Warnings: append(append([]string(nil), doc.Warnings...), ready.Warnings...),
+		platform: known,
+		engine:   b.engine,
+	}
+	if role.Ref.Name == "" {
+		role.Ref.Name = doc.Name
+	}
+	if len(ready.Modules) > 0 {
+		if role.engine, err = b.extended(ctx, ready.Modules); err != nil {
+			return nil, err
+		}
+	}
+	result, err := b.lower(ctx, known.Name, ready, context)
+	if err != nil {
+		return nil, fmt.Errorf("%s:%d: prepare the role: %w", doc.File, doc.Line, err)
+	}
+	for _, message := range texts(result, "role_errors") {
+		role.Refused = message
+		break
+	}
+	role.Warnings = append(role.Warnings, texts(result, "warnings")...)
+	role.prepared = placed(result, doc, ready.Pointer)
+	return role, nil
+}
+
+// extended compiles the modules that a role brings together with all others.
+func (b *Bundle) extended(ctx context.Context, brought map[string]string) (*engine, error) {
+	modules := make(map[string]*ast.Module, len(b.modules)+len(brought))
+	for file, module := range b.modules {
+		modules[file] = module.Copy()
+	}
+	for file, text := range brought {
+		module, err := parseUserModule(file, text)
+		if err != nil {
+			return nil, err
+		}
+		modules[file] = module
+	}
+	compiler, err := compile(modules)
+	if err != nil {
+		return nil, err
+	}
+	return newEngine(ctx, compiler)
+}
+
+// lower asks the platform's Rego for the stages of a role.
+func (b *Bundle) lower(ctx context.Context, name string, ready *platform.Prepared, context map[string]any) (ast.Object, error) {
+	surroundings := maps.Clone(context)
+	if surroundings == nil {
+		surroundings = map[string]any{}
+	}
+	input, err := ast.InterfaceToValue(map[string]any{
+		"platform": name,
+		"document": ready.Document,
+		"context":  surroundings,
+		"unknown":  ready.Unknown,
+		"require":  b.require,
+	})
+	if err != nil {
+		return nil, err
+	}
+	results, err := b.prepare.Eval(ctx, rego.EvalParsedInput(input), rego.EvalInterQueryBuiltinValueCache(b.values))
+	if err != nil {
+		return nil, err
+	}
+	if len(results) != 1 {
+		return nil, errors.New("the platform's rules gave no stages")
+	}
+	return results[0].Expressions[0].Value.(*ast.Term).Value.(ast.Object), nil
+}
+
+// placed gives every condition the line of its member in the document.
+func placed(prepared ast.Value, doc *trustcheck.Document, at string) ast.Value {
+	transformed, err := ast.Transform(ast.NewGenericTransformer(func(node any) (any, error) {
+		object, ok := node.(ast.Object)
+		if !ok {
+			return node, nil
+		}
+		shown, ok := value(object, "shown").(ast.Object)
+		if !ok {
+			return node, nil
+		}
+		pointer := text(shown, "pointer")
+		if source := text(shown, "source"); pointer == "" && source != "" && !strings.Contains(source, ".") {
+			pointer = "/" + source
+		}
+		place, given := doc.Positions[at+pointer]
+		if pointer == "" || !given {
+			return node, nil
+		}
+		object.Insert(ast.StringTerm("shown"), ast.NewTerm(with(shown, "line", ast.IntNumberTerm(place.Line))))
+		return object, nil
+	}), prepared)
+	if err != nil {
+		return prepared
+	}
+	return transformed.(ast.Value)
+}
+
+func with(object ast.Object, key string, term *ast.Term) ast.Object {
+	copied := object.Copy()
+	copied.Insert(ast.StringTerm(key), term)
+	return copied
+}
+
+func value(object ast.Object, key string) ast.Value {
+	if found := object.Get(ast.StringTerm(key)); found != nil {
+		return found.Value
+	}
+	return nil
+}
+
+func text(object ast.Object, key string) string {
+	found, _ := value(object, key).(ast.String)
+	return string(found)
+}
+
+func texts(object ast.Object, key string) []string {
+	list, ok := value(object, key).(*ast.Array)
+	if !ok {
+		return nil
+	}
+	var all []string
+	list.Foreach(func(element *ast.Term) {
+		if found, ok := element.Value.(ast.String); ok {
+			all = append(all, string(found))
+		}
+	})
+	return all
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trustcheck/trustcheck/internal/batch"
+	"github.com/trustcheck/trustcheck/verifier"
+)
+
+func verifyCommand(all *shared) *cobra.Command {
+	var trusted issuerFlags
+	var batchFile string
+	command := &cobra.Command{
+		Use:   "verify TOKEN",
+		Short: "Check one token: signature, issuer, audience, times",
+		Long: "verify checks one token and prints its claims, or every reason for refusing it.\n" +
+			"TOKEN is a file, - for standard input, or @env:NAME.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(command *cobra.Command, arguments []string) error {
+			if batchFile != "" {
+				return all.runBatch(command, batchFile, func(folder string, now func() time.Time) (batch.Answerer, error) {
+					return batch.NewVerify(folder, now), nil
+				})
+			}
+			now, err := all.moment()
+			if err != nil {
+				return err
+			}
+			printer, err := all.printer()
+			if err != nil {
+				return err
+			}
+			compact, err := trusted.token(arguments, all.in)
+			if err != nil {
+				return err
+			}
+			tokens, err := trusted.verifier(command.Context())
+			if err != nil {
+				return err
+			}
+			token, err := tokens.Verify(command.Context(), compact, now)
+			if err := printer.Verification(token, err); err != nil {
+				return err
+			}
+			return verificationExit(err)
+		},
+	}
+	trusted.register(command)
+	command.Flags().StringVar(&batchFile, "batch", "", "answer JSON lines from a file, or - for standard input")
+	return command
+}
+
+func verificationExit(err error) error {
+	if err == nil {
+		return nil
+	}
+	if refused := (*verifier.Refusal)(nil); errors.As(err, &refused) {
+		return exit(exitNo)
+	}
+	return exit(exitUndecided)
+}
+
+// runBatch answers the JSON lines of a file or of standard input.
+func (s *shared) runBatch(command *cobra.Command, file string, answerer func(folder string, now func() time.Time) (batch.Answerer, error)) error {
+	clock := time.Now
+	if s.now != "" {
+		fixed, err := s.moment()
+		if err != nil {
+			return err
+		}
+		clock = func() time.Time { return fixed }
+	}
+	in, folder := s.in, "."
+	if file != "-" {
+		opened, err := os.Open(file)
+		if err != nil {
+			return err
+		}
+		defer opened.Close()
+		in, folder = opened, filepath.Dir(file)
+	}
+	lines, err := answerer(folder, clock)
+	if err != nil {
+		return err
+	}
+	return batch.Run(command.Context(), io.Reader(in), s.out, lines)
+}
