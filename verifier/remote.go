@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -222,8 +223,8 @@ func (r *Remote) Current(ctx context.Context, want Want) (*JWKS, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	unseen := r.unseen(want)
-	if f != nil && err == nil && unseen && len(r.misses) < maxMisses {
-		r.misses[want.KeyID] = r.now()
+	if f != nil && err == nil && unseen {
+		r.miss(want.KeyID)
 	}
 	switch {
 	case r.closed:
@@ -239,6 +240,16 @@ func (r *Remote) Current(ctx context.Context, want Want) (*JWKS, error) {
 	return nil, r.why(err)
 }
 
+// miss remembers that a kid was looked for in vain.
+func (r *Remote) miss(kid string) {
+	now := r.now()
+	maps.DeleteFunc(r.misses, func(_ string, at time.Time) bool { return now.Sub(at) >= missTime })
+	if len(r.misses) < maxMisses {
+		r.misses[kid] = now
+	}
+}
+
+// why says why there are no keys.
 func (r *Remote) why(err error) error {
 	if err == nil {
 		err = r.failed
@@ -268,8 +279,10 @@ func (r *Remote) ask(want Want) *flight {
 	}
 	now := r.now()
 	switch {
+	case r.flight != nil && (!r.usable() || r.unseen(want)):
+		// Joining costs the issuer nothing.
 	case !r.usable():
-		if r.failures > 0 && now.Before(r.due) && r.flight == nil {
+		if r.failures > 0 && now.Before(r.due) {
 			return nil
 		}
 	case r.failures == 0 && now.After(r.due.Add(MinRefresh/10)):
