@@ -170,11 +170,18 @@ func alone(letters []rune) *Alphabet {
 	letters = slices.Clone(letters)
 	slices.Sort(letters)
 	letters = slices.Compact(letters)
-	sets := make([]runeSet, len(letters))
+	starts, class := []rune{0}, []int32{0}
 	for i, r := range letters {
-		sets[i] = runeSet{r, successor(r)}
+		if starts[len(starts)-1] == r {
+			class[len(class)-1] = int32(i + 1)
+		} else {
+			starts, class = append(starts, r), append(class, int32(i+1))
+		}
+		if after := successor(r); after < runeEnd {
+			starts, class = append(starts, after), append(class, 0)
+		}
 	}
-	a, _ := minterms(sets)
+	a, _ := newAlphabet(starts, class, len(letters)+1)
 	return a
 }
 
@@ -209,7 +216,7 @@ func skipSurrogates(r rune) rune {
 
 // minterms returns the coarsest alphabet in which each of the sets is a union
 // of classes, and for each set these classes.
-func minterms(sets []runeSet) (*Alphabet, [][]int32) {
+func (m *meter) minterms(sets []runeSet) (*Alphabet, [][]int32, error) {
 	starts := []rune{0}
 	for _, set := range sets {
 		starts = append(starts, set...)
@@ -224,7 +231,14 @@ func minterms(sets []runeSet) (*Alphabet, [][]int32) {
 	size := []int{len(starts)} // intervals in each class
 	for _, set := range sets {
 		inside := make(map[int32]int)
-		set.intervals(starts, func(i int) { inside[class[i]]++ })
+		covered := 0
+		set.intervals(starts, func(i int) {
+			inside[class[i]]++
+			covered++
+		})
+		if err := m.spend(covered); err != nil {
+			return nil, nil, err
+		}
 		fresh := make(map[int32]int32)
 		set.intervals(starts, func(i int) {
 			old := class[i]
@@ -246,6 +260,7 @@ func minterms(sets []runeSet) (*Alphabet, [][]int32) {
 	a, rename := newAlphabet(starts, class, len(size))
 	members := make([][]int32, len(sets))
 	last := make([]int, len(size)) // 1 + the set that last named a class
+	cells := 0
 	for k, set := range sets {
 		set.intervals(starts, func(i int) {
 			c := rename[class[i]]
@@ -254,8 +269,12 @@ func minterms(sets []runeSet) (*Alphabet, [][]int32) {
 				members[k] = append(members[k], c)
 			}
 		})
+		cells += len(members[k])
+		if err := m.room(0, cells); err != nil {
+			return nil, nil, err
+		}
 	}
-	return a, members
+	return a, members, nil
 }
 
 // intervals calls f for every interval inside the set.

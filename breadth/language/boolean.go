@@ -80,8 +80,10 @@ func (m *meter) intersectTwo(a, b *Language) (*Language, error) {
 	case b.Empty() || a.Everything():
 		return b, nil
 	}
-	alphabet := a.alphabet.meet(b.alphabet)
-	x, y := a.Table(alphabet, nil), b.Table(alphabet, nil)
+	alphabet, x, y, err := m.tables(a, b)
+	if err != nil {
+		return nil, err
+	}
 	type pair struct{ a, b State }
 	dead := pair{-1, -1}
 	row := func(q pair, successors []pair) error {
@@ -100,4 +102,13 @@ func (m *meter) intersectTwo(a, b *Language) (*Language, error) {
 	}
 	accept := func(q pair) bool { return q != dead && a.accept[q.a] && b.accept[q.b] }
 	return explore(m, alphabet, pair{}, row, accept)
+}
+
+// tables brings two languages to a common alphabet.
+func (m *meter) tables(a, b *Language) (_ *Alphabet, x, y *Table, err error) {
+	alphabet := a.alphabet.meet(b.alphabet)
+	if err := m.room(0, max(a.States(), b.States())*alphabet.Size()); err != nil {
+		return nil, nil, nil, err
+	}
+	return alphabet, a.Table(alphabet, nil), b.Table(alphabet, nil), nil
 }

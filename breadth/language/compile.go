@@ -164,7 +164,9 @@ func (m *meter) determinise(re *syntax.Regexp) (*Language, error) {
 		return nil, err
 	}
 	d := &determiniser{meter: m, prog: prog, seen: make([]uint32, len(prog.Inst))}
-	d.readLetters()
+	if err := d.readLetters(); err != nil {
+		return nil, err
+	}
 	if err := d.findForever(); err != nil {
 		return nil, err
 	}
@@ -176,7 +178,7 @@ func (m *meter) determinise(re *syntax.Regexp) (*Language, error) {
 }
 
 // readLetters computes the alphabet of the program.
-func (d *determiniser) readLetters() {
+func (d *determiniser) readLetters() error {
 	var sets []runeSet
 	number := make(map[string]int)
 	of := make([]int, len(d.prog.Inst))
@@ -207,8 +209,11 @@ func (d *determiniser) readLetters() {
 		sets = append(sets, runeSet{'\n', '\n' + 1},
 			runeSet{'0', '9' + 1, 'A', 'Z' + 1, '_', '_' + 1, 'a', 'z' + 1})
 	}
-	var members [][]int32
-	d.alphabet, members = minterms(sets)
+	alphabet, members, err := d.minterms(sets)
+	if err != nil {
+		return err
+	}
+	d.alphabet = alphabet
 	d.kinds = make([]kind, d.alphabet.Size())
 	if asserts {
 		for c := range d.kinds {
@@ -221,6 +226,7 @@ func (d *determiniser) readLetters() {
 			d.letters[pc] = members[k]
 		}
 	}
+	return nil
 }
 
 // accepted returns the letters that an instruction consumes as ascending pairs

@@ -128,10 +128,13 @@ type Table struct {
 	width int
 }
 
-// Table returns the steps of l by the classes of an alphabet that refines its
-// own and in which every letter that m replaces is a class by itself. A class
-// steps as the image of its letters under m does.
+// Table returns the steps of l by the classes of an alphabet, where a class
+// steps as the image of its letters under m does. It panics unless the alphabet
+// comes from a [Refine] that was given l and the letters that m replaces.
 func (l *Language) Table(a *Alphabet, m Morphism) *Table {
+	if Refine([]*Language{l}, m.letters()...).meet(a).Size() != a.Size() {
+		panic("language: table over an alphabet that is not refined for it")
+	}
 	t := &Table{make([]State, len(l.accept)*a.Size()), a.Size()}
 	for c := range t.width {
 		r := a.Representative(c)

@@ -343,3 +343,42 @@ func FuzzCompile(f *testing.F) {
 		}
 	})
 }
+
+func TestFiniteLanguagesAgreeWithBruteForce(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	texts := slices.Sorted(slices.Values(words("ab_", 4)))
+	few := compile(t, `^[ab_]{0,4}\z`)
+	for range 400 {
+		p := pattern(r, 4)
+		l, err := limits.Intersect(t.Context(), few, compile(t, p))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := slices.DeleteFunc(slices.Clone(texts), func(s string) bool { return !l.Contains(s) })
+		got, ok := l.Values(len(want))
+		if !ok || !l.Finite() || !slices.Equal(got, want) {
+			t.Fatalf("%s: got %q %v, want %q", p, got, ok, want)
+		}
+		if _, ok := l.Values(len(want) - 1); ok {
+			t.Errorf("%s: as many as %d values", p, len(want)-1)
+		}
+		var prefix, suffix string
+		if len(want) > 0 {
+			prefix, suffix = want[0], want[0]
+		}
+		for _, s := range want {
+			for !strings.HasPrefix(s, prefix) {
+				prefix = prefix[:len(prefix)-1]
+			}
+			for !strings.HasSuffix(s, suffix) {
+				suffix = suffix[1:]
+			}
+		}
+		if got := l.CommonPrefix(); got != prefix {
+			t.Errorf("%s: prefix %q of %q", p, got, want)
+		}
+		if got := l.CommonSuffix(); got != suffix {
+			t.Errorf("%s: suffix %q of %q", p, got, want)
+		}
+	}
+}

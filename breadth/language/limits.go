@@ -50,12 +50,12 @@ type meter struct {
 	states int // per automaton
 	cells  int // per automaton
 	total  int // states still to be had over all automata
-	work   int // steps since the context was last looked at
+	work   int // steps since the context was last looked at; enough for a look at first
 }
 
 func (l Limits) meter(ctx context.Context) *meter {
 	n := l.states()
-	return &meter{ctx: ctx, states: n, cells: n * cellsPerState, total: n * constructionsPerCompile}
+	return &meter{ctx: ctx, states: n, cells: n * cellsPerState, total: n * constructionsPerCompile, work: workPerLook}
 }
 
 // workPerLook is how many elementary steps pass between two looks at the

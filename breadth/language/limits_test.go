@@ -1,6 +1,7 @@
 package language
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -100,6 +101,66 @@ func TestWorstPatternsEndInTime(t *testing.T) {
 		}
 		if spent := time.Since(start); spent > 3*time.Second {
 			t.Errorf("%s: %v", w.name, spent)
+		}
+	}
+}
+
+// constructions are all that can fail, on languages that they cannot shortcut.
+func constructions(t *testing.T) map[string]func(ctx context.Context, l Limits) error {
+	a, b := compile(t, `\A(?:a|bc)*x[a-y]{20}\z`), compile(t, `(?s)\A.*x.{4}\z`)
+	values := strings.Fields(strings.Repeat("main develop release ", 20))
+	return map[string]func(ctx context.Context, l Limits) error{
+		"compile":   func(ctx context.Context, l Limits) error { _, err := l.Compile(ctx, `(?s)^.*x.{4}$`); return err },
+		"exact":     func(ctx context.Context, l Limits) error { _, err := l.Exact(ctx, values...); return err },
+		"union":     func(ctx context.Context, l Limits) error { _, err := l.Union(ctx, a, b); return err },
+		"intersect": func(ctx context.Context, l Limits) error { _, err := l.Intersect(ctx, a, b); return err },
+		"minus":     func(ctx context.Context, l Limits) error { _, err := l.Minus(ctx, a, b); return err },
+		"subset":    func(ctx context.Context, l Limits) error { _, err := l.Subset(ctx, a, b.Complement()); return err },
+		"common":    func(ctx context.Context, l Limits) error { _, _, err := l.Common(ctx, a, b); return err },
+		"example":   func(ctx context.Context, l Limits) error { _, _, err := l.Example(ctx, a, b); return err },
+		"between":   func(ctx context.Context, l Limits) error { _, err := l.Between(ctx, b, "a", "b"); return err },
+		"around":    func(ctx context.Context, l Limits) error { _, err := l.Around(ctx, b, "a", "b"); return err },
+		"extract":   func(ctx context.Context, l Limits) error { _, err := l.Extracting(ctx, b, "a", "b"); return err },
+		"split":     func(ctx context.Context, l Limits) error { _, err := l.Splitting(ctx, b, "/", 1); return err },
+		"replace":   func(ctx context.Context, l Limits) error { _, err := l.Replacing(ctx, b, LowerASCII()); return err },
+		"some":      func(ctx context.Context, l Limits) error { _, err := l.Some(ctx, b); return err },
+		"every":     func(ctx context.Context, l Limits) error { _, err := l.Every(ctx, b); return err },
+		"smtlib":    func(ctx context.Context, l Limits) error { _, err := l.SMTLIB(ctx, b, "b"); return err },
+	}
+}
+
+func TestPastTheLimitIsAnError(t *testing.T) {
+	for name, construct := range constructions(t) {
+		if err := construct(t.Context(), limits); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := construct(t.Context(), Limits{States: 2}); !errors.Is(err, ErrLimit) {
+			t.Errorf("%s: got %v, want %v", name, err, ErrLimit)
+		}
+	}
+}
+
+func TestPastTheDeadlineIsAnError(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, construct := range constructions(t) {
+		if err := construct(ctx, limits); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: got %v, want %v", name, err, context.Canceled)
+		}
+	}
+}
+
+func TestDeadlineEndsLongWork(t *testing.T) {
+	for _, p := range []string{
+		`\A(a|b)*a(a|b){30}\z`, `\A(?:(?:a?b?){30}){30}\z`, `(?:\pL?\pN?.?){300}\z`,
+		`\A(?:` + strings.Repeat(`.*a.*b.*c.*d|`, 300) + `x)\z`,
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		start := time.Now()
+		_, err := Limits{States: 1 << 30}.Compile(ctx, p)
+		cancel()
+		if spent := time.Since(start); spent > 500*time.Millisecond || err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v after %v", p, err, spent)
 		}
 	}
 }

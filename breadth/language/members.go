@@ -101,8 +101,10 @@ func spell(found []trail, i int) string {
 // and among these the one that reads best; false if there is none.
 func (l Limits) Common(ctx context.Context, a, b *Language) (string, bool, error) {
 	m := l.meter(ctx)
-	alphabet := a.alphabet.meet(b.alphabet)
-	x, y := a.Table(alphabet, nil), b.Table(alphabet, nil)
+	alphabet, x, y, err := m.tables(a, b)
+	if err != nil {
+		return "", false, fmt.Errorf("common member: %w", err)
+	}
 	order := alphabet.inOrder()
 	type pair struct{ a, b State }
 	pairs := []pair{{}}
