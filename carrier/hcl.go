@@ -1,0 +1,568 @@
+package carrier
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/typeexpr"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	hcljson "github.com/hashicorp/hcl/v2/json"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+	"github.com/zclconf/go-cty/cty/function"
+
+	"github.com/trustcheck/trustcheck"
+)
+
+// Bounds of Terraform text. HCL's parser and evaluator recurse, so a text of
+// brackets or operators only would end the process.
+const (
+	maxHCLSize   = 2 << 20
+	maxHCLDepth  = 200
+	maxOperators = 2000
+)
+
+// module is the Terraform configuration of one directory. Everything in it is
+// evaluated when something refers to it, once.
+type module struct {
+	readFile  func(name string) ([]byte, error) // nil: file() is not known
+	variables map[string]cty.Value
+	locals    map[string]hcl.Expression
+	resources map[string]*resource
+	ordered   []*resource
+
+	funcs       map[string]function.Function
+	localNodes  map[string]*node
+	localValues map[string]cty.Value
+	busy        map[string]bool
+	cyclic      map[string]bool
+	errs        []error
+}
+
+// resource is a resource or data block.
+type resource struct {
+	place
+	mode, kind, address string
+	body                hcl.Body
+	count, forEach      hcl.Expression
+	instances           []*instance
+	done                bool
+}
+
+// instance is a resource, or one of those that for_each or count make of it.
+type instance struct {
+	key      string // as in an address, `["x"]` or `[0]`; empty for the only one
+	index    cty.Value
+	node     *node
+	warnings []string
+}
+
+var moduleSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
+	{Type: "resource", LabelNames: []string{"type", "name"}},
+	{Type: "data", LabelNames: []string{"type", "name"}},
+	{Type: "variable", LabelNames: []string{"name"}},
+	{Type: "locals"},
+}}
+
+// readModule reads the files of one directory, Terraform's and its variables'. A
+// file with a syntax error does not stop the others.
+func readModule(files map[string][]byte, readFile func(string) ([]byte, error)) ([]*trustcheck.Document, error) {
+	m := &module{
+		readFile:  readFile,
+		variables: map[string]cty.Value{}, locals: map[string]hcl.Expression{},
+		resources: map[string]*resource{}, localNodes: map[string]*node{}, localValues: map[string]cty.Value{},
+		busy: map[string]bool{}, cyclic: map[string]bool{},
+	}
+	names := make([]string, 0, len(files))
+	for name := range files {
+		names = append(names, name)
+	}
+	sort.Slice(names, func(i, j int) bool { return variablesLast(names[i]) < variablesLast(names[j]) })
+	for _, name := range names {
+		body, err := parseHCL(name, files[name])
+		if err != nil {
+			m.errs = append(m.errs, err)
+			continue
+		}
+		if isVariables(name) {
+			m.assign(body)
+			continue
+		}
+		m.declare(body)
+	}
+	r := &reading{}
+	for _, res := range m.ordered {
+		if !isRelevant(res.mode, res.kind) {
+			continue
+		}
+		for _, i := range m.instances(res) {
+			r.addResource(res.kind, res.address+i.key, i.node, i.warnings...)
+		}
+	}
+	r.errs = append(m.errs, r.errs...)
+	return r.result()
+}
+
+func isVariables(name string) bool { return hasSuffix(name, ".tfvars", ".tfvars.json") }
+
+// variablesLast orders files as Terraform reads variables: terraform.tfvars,
+// terraform.tfvars.json, then *.auto.tfvars by name; and all of them after the
+// declarations.
+func variablesLast(name string) string {
+	switch base := filepath.Base(name); {
+	case !isVariables(name):
+		return "0" + name
+	case base == "terraform.tfvars":
+		return "1"
+	case base == "terraform.tfvars.json":
+		return "2"
+	}
+	return "3" + name
+}
+
+func parseHCL(name string, text []byte) (hcl.Body, error) {
+	text, err := checkText(name, text)
+	if err != nil {
+		return nil, err
+	}
+	if len(text) > maxHCLSize {
+		return nil, place{file: name, line: 1, column: 1}.errorf("want at most %d bytes of Terraform, got %d", maxHCLSize, len(text))
+	}
+	var file *hcl.File
+	var diags hcl.Diagnostics
+	if strings.HasSuffix(name, ".json") {
+		if _, err := trustcheck.ReadDocument(name, text); err != nil {
+			return nil, err
+		}
+		file, diags = hcljson.Parse(text, name)
+	} else {
+		if err := checkNesting(name, text); err != nil {
+			return nil, err
+		}
+		file, diags = hclsyntax.ParseConfig(text, name, hcl.InitialPos)
+	}
+	if diags.HasErrors() {
+		return nil, diagnosticError(name, diags)
+	}
+	return file.Body, nil
+}
+
+// checkNesting refuses a text that HCL's recursive parser or evaluator could not
+// take.
+func checkNesting(name string, text []byte) error {
+	tokens, _ := hclsyntax.LexConfig(text, name, hcl.InitialPos)
+	depth, operators := 0, 0
+	for _, token := range tokens {
+		switch token.Type {
+		case hclsyntax.TokenOBrace, hclsyntax.TokenOBrack, hclsyntax.TokenOParen,
+			hclsyntax.TokenTemplateInterp, hclsyntax.TokenTemplateControl:
+			depth++
+		case hclsyntax.TokenCBrace, hclsyntax.TokenCBrack, hclsyntax.TokenCParen, hclsyntax.TokenTemplateSeqEnd:
+			depth--
+		case hclsyntax.TokenEqual, hclsyntax.TokenComma:
+			operators = 0
+		case hclsyntax.TokenBang, hclsyntax.TokenMinus, hclsyntax.TokenPlus, hclsyntax.TokenStar, hclsyntax.TokenSlash,
+			hclsyntax.TokenPercent, hclsyntax.TokenAnd, hclsyntax.TokenOr, hclsyntax.TokenEqualOp, hclsyntax.TokenNotEqual,
+			hclsyntax.TokenLessThan, hclsyntax.TokenGreaterThan, hclsyntax.TokenLessThanEq, hclsyntax.TokenGreaterThanEq,
+			hclsyntax.TokenQuestion:
+			operators++
+		}
+		at := hclPlace(token.Range)
+		if depth > maxHCLDepth {
+			return at.errorf("want at most %d levels of nesting, got more", maxHCLDepth)
+		}
+		if operators > maxOperators {
+			return at.errorf("want at most %d operators in an expression, got more", maxOperators)
+		}
+	}
+	return nil
+}
+
+func hclPlace(r hcl.Range) place {
+	// HCL counts columns in grapheme clusters, we in bytes; nearly always the same.
+	return place{file: r.Filename, line: r.Start.Line, column: r.Start.Column}
+}
+
+func diagnosticError(name string, diags hcl.Diagnostics) error {
+	for _, d := range diags {
+		if d.Severity != hcl.DiagError {
+			continue
+		}
+		at := place{file: name, line: 1, column: 1}
+		if d.Subject != nil {
+			at = hclPlace(*d.Subject)
+		}
+		return at.errorf("want Terraform: %s", diagnosticText(d))
+	}
+	return errors.New(name + ": want Terraform")
+}
+
+func diagnosticText(d *hcl.Diagnostic) string {
+	text := strings.TrimSuffix(d.Summary, ".")
+	if d.Detail != "" {
+		detail, _, _ := strings.Cut(d.Detail, "\n")
+		text += ": " + strings.TrimSuffix(detail, ".")
+	}
+	return strings.ToLower(text[:1]) + text[1:]
+}
+
+// declare takes in the blocks of one file.
+func (m *module) declare(body hcl.Body) {
+	content, _, diags := body.PartialContent(moduleSchema)
+	if diags.HasErrors() {
+		m.errs = append(m.errs, diagnosticError("", diags))
+	}
+	for _, block := range content.Blocks {
+		switch block.Type {
+		case "variable":
+			m.variable(block)
+		case "locals":
+			attributes, _ := block.Body.JustAttributes()
+			for name, attribute := range attributes {
+				if first, twice := m.locals[name]; twice {
+					at := hclPlace(attribute.NameRange)
+					m.errs = append(m.errs, at.errorf("local.%s: want it once, got it on lines %d and %d", name, first.Range().Start.Line, at.line))
+					continue
+				}
+				m.locals[name] = attribute.Expr
+			}
+		default:
+			m.resource(block)
+		}
+	}
+}
+
+func (m *module) resource(block *hcl.Block) {
+	res := &resource{
+		place: hclPlace(block.DefRange), mode: "managed", kind: block.Labels[0],
+		address: block.Labels[0] + "." + block.Labels[1], body: block.Body,
+	}
+	if block.Type == "data" {
+		res.mode, res.address = "data", "data."+res.address
+	}
+	if first, twice := m.resources[res.address]; twice {
+		m.errs = append(m.errs, res.errorf("%s: want it once, got it in %s:%d and here", res.address, first.file, first.line))
+		return
+	}
+	content, _, _ := block.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "count"}, {Name: "for_each"}}})
+	if a := content.Attributes["count"]; a != nil {
+		res.count = a.Expr
+	}
+	if a := content.Attributes["for_each"]; a != nil {
+		res.forEach = a.Expr
+	}
+	m.resources[res.address] = res
+	m.ordered = append(m.ordered, res)
+}
+
+// variable takes a variable's default, converted to its type. Without one it is
+// unknown, as is one that must not be stored.
+func (m *module) variable(block *hcl.Block) {
+	content, _, _ := block.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{
+		{Name: "default"}, {Name: "type"}}})
+	name := block.Labels[0]
+	kind := cty.DynamicPseudoType
+	var defaults *typeexpr.Defaults
+	if a := content.Attributes["type"]; a != nil {
+		if t, d, diags := typeexpr.TypeConstraintWithDefaults(a.Expr); !diags.HasErrors() {
+			kind, defaults = t, d
+		}
+	}
+	value := cty.UnknownVal(kind)
+	if a := content.Attributes["default"]; a != nil {
+		if v, diags := a.Expr.Value(nil); !diags.HasErrors() {
+			value = v
+		}
+	}
+	m.variables[name] = converted(value, kind, defaults)
+}
+
+func converted(value cty.Value, kind cty.Type, defaults *typeexpr.Defaults) cty.Value {
+	if defaults != nil && value.IsKnown() && !value.IsNull() {
+		value = defaults.Apply(value)
+	}
+	if v, err := convert.Convert(value, kind.WithoutOptionalAttributesDeep()); err == nil {
+		return v
+	}
+	return cty.DynamicVal
+}
+
+// assign takes the values of a .tfvars file.
+func (m *module) assign(body hcl.Body) {
+	attributes, diags := body.JustAttributes()
+	if diags.HasErrors() {
+		m.errs = append(m.errs, diagnosticError("", diags))
+	}
+	for name, attribute := range attributes {
+		declared, ok := m.variables[name]
+		if !ok {
+			continue
+		}
+		v, diags := attribute.Expr.Value(nil)
+		if diags.HasErrors() {
+			m.errs = append(m.errs, diagnosticError("", diags))
+			v = cty.DynamicVal
+		}
+		m.variables[name] = converted(v, declared.Type(), nil)
+	}
+}
+
+// instances evaluates a resource: once, or for every known key of for_each or
+// count. Where these are not known, one instance stands for all, with each.key and
+// the like unknown.
+func (m *module) instances(res *resource) []*instance {
+	if res.done {
+		return res.instances
+	}
+	if m.busy[res.address] {
+		return []*instance{{node: &node{res.place, unknown{why: res.address + " refers to itself"}}}}
+	}
+	m.busy[res.address] = true
+	defer delete(m.busy, res.address)
+	switch {
+	case res.forEach != nil:
+		res.instances = m.forEach(res)
+	case res.count != nil:
+		res.instances = m.counted(res)
+	default:
+		res.instances = []*instance{{node: m.resourceNode(res, scope{m: m})}}
+	}
+	res.done = true
+	return res.instances
+}
+
+func (m *module) forEach(res *resource) []*instance {
+	over := (scope{m: m}).eval(res.forEach)
+	pairs, known := pairsOf(over)
+	if !known {
+		why := unknown{why: notKnown("each")}
+		s := scope{m: m}.with("each", objectNode(over.place, "key", &node{over.place, why}, "value", &node{over.place, why}))
+		return []*instance{{node: m.resourceNode(res, s), index: cty.DynamicVal, warnings: []string{"for_each is not known offline: " + whyOf(over)}}}
+	}
+	var out []*instance
+	for _, p := range pairs {
+		s := scope{m: m}.with("each", objectNode(over.place, "key", &node{over.place, p.name}, "value", p.value))
+		out = append(out, &instance{key: fmt.Sprintf("[%q]", p.name), index: cty.StringVal(p.name), node: m.resourceNode(res, s)})
+	}
+	return out
+}
+
+// pairsOf lists what for_each goes over: a map, or a set of texts.
+func pairsOf(over *node) ([]member, bool) {
+	if over.isObject() {
+		pairs := append([]member(nil), over.members()...)
+		sort.Slice(pairs, func(i, j int) bool { return pairs[i].name < pairs[j].name })
+		return pairs, true
+	}
+	list, ok := over.value.([]*node)
+	if !ok {
+		return nil, false
+	}
+	var pairs []member
+	for _, item := range list {
+		name, ok := item.value.(string)
+		if !ok {
+			return nil, false
+		}
+		pairs = append(pairs, member{name, item.place, item})
+	}
+	return pairs, true
+}
+
+func whyOf(n *node) string {
+	if u, ok := n.value.(unknown); ok {
+		return u.reason()
+	}
+	return "want a map or a set of texts"
+}
+
+// maxCount bounds how many instances one resource makes.
+const maxCount = 10_000
+
+func (m *module) counted(res *resource) []*instance {
+	over := scope{m: m}.eval(res.count)
+	n, err := json.Number(scalarText(over)).Int64()
+	if err != nil || n < 0 || n > maxCount {
+		s := scope{m: m}.with("count", objectNode(over.place, "index", &node{over.place, unknown{why: notKnown("count.index")}}))
+		return []*instance{{node: m.resourceNode(res, s), index: cty.DynamicVal, warnings: []string{"count is not known offline: " + whyOf(over)}}}
+	}
+	var out []*instance
+	for i := range n {
+		index := &node{over.place, json.Number(fmt.Sprint(i))}
+		s := scope{m: m}.with("count", objectNode(over.place, "index", index))
+		out = append(out, &instance{key: fmt.Sprintf("[%d]", i), index: cty.NumberIntVal(i), node: m.resourceNode(res, s)})
+	}
+	return out
+}
+
+func objectNode(at place, pairs ...any) *node {
+	o := &object{}
+	for i := 0; i < len(pairs); i += 2 {
+		o.members = append(o.members, member{pairs[i].(string), at, pairs[i+1].(*node)})
+	}
+	return &node{at, o}
+}
+
+// resourceNode evaluates a resource's body to attributes as a plan has them:
+// blocks are lists of objects.
+func (m *module) resourceNode(res *resource, s scope) *node {
+	n := s.body(res.body, res.place, true)
+	for _, name := range mapsOfText {
+		if inner := n.get(name); inner.isObject() {
+			n = n.with(name, textMap(inner))
+		}
+	}
+	switch res.address[:strings.LastIndexByte(res.address, '.')] {
+	case "data.aws_iam_policy_document":
+		n = n.with("json", policyDocument(n))
+	case "data.google_iam_policy":
+		n = n.with("policy_data", googlePolicy(n))
+	}
+	return n
+}
+
+// mapsOfText are the attributes whose schema is a map of strings, into which
+// Terraform converts numbers and booleans (22.0 becomes "22").
+var mapsOfText = []string{"bound_claims", "claim_mappings", "provider_config", "attribute_mapping"}
+
+func textMap(n *node) *node {
+	out := &object{}
+	for _, m := range n.members() {
+		switch m.value.value.(type) {
+		case json.Number, bool:
+			m.value = &node{m.value.place, scalarText(m.value)}
+		}
+		out.members = append(out.members, m)
+	}
+	return &node{n.place, out}
+}
+
+// metaArguments are Terraform's own, not the provider's.
+func isMetaArgument(name string) bool {
+	switch name {
+	case "count", "for_each", "provider", "depends_on", "lifecycle", "provisioner", "connection":
+		return true
+	}
+	return false
+}
+
+// body evaluates the attributes and blocks of a body in the order of the file.
+func (s scope) body(body hcl.Body, at place, top bool) *node {
+	native, ok := body.(*hclsyntax.Body)
+	if !ok {
+		return s.jsonBody(body, at)
+	}
+	out := &object{}
+	for _, a := range native.Attributes {
+		if !top || !isMetaArgument(a.Name) {
+			out.members = append(out.members, member{a.Name, hclPlace(a.NameRange), s.eval(a.Expr)})
+		}
+	}
+	blocks := map[string]*member{}
+	for _, block := range native.Blocks {
+		if top && isMetaArgument(block.Type) {
+			continue
+		}
+		name, items := s.block(block)
+		first := blocks[name]
+		if first == nil {
+			first = &member{name, hclPlace(block.TypeRange), &node{hclPlace(block.TypeRange), []*node{}}}
+			blocks[name] = first
+		}
+		list, known := first.value.value.([]*node)
+		more, moreKnown := items.value.([]*node)
+		switch {
+		case !known:
+		case !moreKnown:
+			first.value = items
+		default:
+			first.value.value = append(list, more...)
+		}
+	}
+	for _, m := range blocks {
+		out.members = append(out.members, *m)
+	}
+	sort.Slice(out.members, func(i, j int) bool {
+		p, q := out.members[i].place, out.members[j].place
+		return p.line < q.line || p.line == q.line && p.column < q.column
+	})
+	return &node{at, out}
+}
+
+// block evaluates a block to a list, of one, or of as many as a dynamic block
+// makes.
+func (s scope) block(block *hclsyntax.Block) (string, *node) {
+	at := hclPlace(block.TypeRange)
+	if block.Type != "dynamic" || len(block.Labels) != 1 {
+		return block.Type, &node{at, []*node{s.body(block.Body, at, false)}}
+	}
+	name := block.Labels[0]
+	forEach, iterator := block.Body.Attributes["for_each"], name
+	if a := block.Body.Attributes["iterator"]; a != nil {
+		iterator = hcl.ExprAsKeyword(a.Expr)
+	}
+	var content *hclsyntax.Block
+	for _, b := range block.Body.Blocks {
+		if b.Type == "content" {
+			content = b
+		}
+	}
+	if forEach == nil || content == nil {
+		return name, &node{at, unknown{why: "dynamic " + name + " lacks for_each or content"}}
+	}
+	over := s.eval(forEach.Expr)
+	list := []*node{}
+	each := func(key, value *node) {
+		inner := s.with(iterator, objectNode(over.place, "key", key, "value", value))
+		list = append(list, inner.body(content.Body, at, false))
+	}
+	switch value := over.value.(type) {
+	case []*node:
+		for i, item := range value {
+			each(&node{over.place, json.Number(fmt.Sprint(i))}, item)
+		}
+	case *object:
+		for _, p := range value.members {
+			each(&node{over.place, p.name}, p.value)
+		}
+	case nil:
+	default:
+		return name, &node{at, unknown{why: "dynamic " + name + ": " + whyOf(over)}}
+	}
+	return name, &node{at, list}
+}
+
+// jsonBody evaluates a body in JSON syntax, where a block is a member like others.
+func (s scope) jsonBody(body hcl.Body, at place) *node {
+	attributes, _ := body.JustAttributes()
+	out := &object{}
+	for name, a := range attributes {
+		if isMetaArgument(name) || name == "//" {
+			continue
+		}
+		value := s.eval(a.Expr)
+		if isBlock(name) && value.isObject() {
+			value = &node{value.place, []*node{value}}
+		}
+		out.members = append(out.members, member{name, hclPlace(a.NameRange), value})
+	}
+	sort.Slice(out.members, func(i, j int) bool {
+		p, q := out.members[i].place, out.members[j].place
+		return p.line < q.line || p.line == q.line && p.column < q.column
+	})
+	return &node{at, out}
+}
+
+// isBlock names the blocks of the relevant types.
+func isBlock(name string) bool {
+	switch name {
+	case "oidc", "condition", "statement", "principals", "not_principals", "binding", "inline_policy":
+		return true
+	}
+	return false
+}
