@@ -158,4 +158,3 @@ func TestRegoDiffersFromCEL(t *testing.T) {
 		})
 	}
 }
-

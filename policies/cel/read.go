@@ -2,6 +2,8 @@ package cel
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"cel.dev/cel-go/common/ast"
@@ -96,6 +98,9 @@ func (r *reader) call(e ast.Expr) (whenTrue, whenFalse Formula, ok bool) {
 		return f, t, true
 	case operators.In:
 		t, f := r.membership(args[0], args[1])
+		return t, f, true
+	case overloads.TypeConvertBool:
+		t, f := r.spelled(args[0])
 		return t, f, true
 	case overloads.StartsWith, overloads.EndsWith, overloads.Contains, overloads.Matches:
 		t, f := r.language(e, args[0], args[1])
@@ -226,6 +231,18 @@ func (r *reader) language(e, x, arg ast.Expr) (whenTrue, whenFalse Formula) {
 			s, ok := c.Value.(string)
 			return decided(ok && l.holds(s)), decided(ok && !l.holds(s))
 		})
+	})
+}
+
+// spelled is bool(x).
+func (r *reader) spelled(e ast.Expr) (whenTrue, whenFalse Formula) {
+	yes := []any{true, "1", "t", "T", "TRUE", "true", "True"}
+	no := []any{false, "0", "f", "F", "FALSE", "false", "False"}
+	return r.each(e, func(c Case) (Formula, Formula) {
+		if c.Place == nil {
+			return decided(slices.Contains(yes, c.Value)), decided(slices.Contains(no, c.Value))
+		}
+		return leaf(Test{Place: *c.Place, Values: yes}), leaf(Test{Place: *c.Place, Values: no})
 	})
 }
 
@@ -432,9 +449,7 @@ func (r *reader) value(e ast.Expr) []Case {
 	case overloads.TypeConvertDyn:
 		return r.cases(args[0])
 	case overloads.TypeConvertString:
-		if r.tree.GetType(args[0].ID()).Kind() == types.StringKind {
-			return r.cases(args[0])
-		}
+		return r.text(e, args[0])
 	case operators.Index:
 		return r.element(e, args[0], args[1])
 	case operators.Add:
@@ -454,6 +469,31 @@ func (r *reader) value(e ast.Expr) []Case {
 		return r.boolean(e)
 	}
 	return []Case{{When: always, Reason: r.reason(e, "%s is not analysed", shown(e.AsCall().FunctionName()))}}
+}
+
+// text is string(x), which of a number nobody knows.
+func (r *reader) text(e, of ast.Expr) []Case {
+	var out []Case
+	for _, c := range r.cases(of) {
+		b, isBool := c.Value.(bool)
+		_, isText := c.Value.(string)
+		switch {
+		case c.Reason != "" || isText:
+			out = append(out, c)
+		case isBool:
+			out = append(out, Case{When: c.When, Value: strconv.FormatBool(b)})
+		case c.Place != nil:
+			text, yes, no := typed(*c.Place, "string"), equals(*c.Place, true), equals(*c.Place, false)
+			out = append(out,
+				Case{When: all(c.When, text), Place: c.Place},
+				Case{When: all(c.When, yes), Value: "true"},
+				Case{When: all(c.When, no), Value: "false"},
+				Case{When: all(c.When, present(*c.Place), not(anyOf(text, yes, no))), Reason: r.reason(e, "string of a number")})
+		default:
+			out = append(out, Case{When: c.When, Reason: r.reason(e, "string of a number")})
+		}
+	}
+	return out
 }
 
 func under(f Formula, cases []Case) []Case {

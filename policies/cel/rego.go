@@ -370,15 +370,19 @@ func (w *writer) arithmetic(e ast.Expr, args []term) (term, error) {
 		sign = " * "
 	case operators.Negate:
 		sign, fn = " - ", "sub"
-		args = []term{{text: "0"}, args[0]}
+		args = []term{{text: "0", open: true}, args[0]}
 	}
 	switch {
 	case claims == 0:
 		sum := args[0].text + sign + args[1].text
 		return w.apply(e, "int64", term{text: sum, free: args[0].free | args[1].free}), nil
 	case claims == len(e.AsCall().Args()) && e.AsCall().FunctionName() != operators.Multiply:
-		w.doubt(e, "arithmetic depends on whether the numbers are ints or doubles",
-			args[0].free|args[1].free, w.lib("mixed")+"("+args[0].text+", "+args[1].text+")")
+		differ := w.lib("mixed") + "(" + args[0].text + ", " + args[1].text + ")"
+		if !args[0].open || !args[1].open || args[0].free|args[1].free != 0 {
+			// Not two claims: one may be a literal of known type in disguise.
+			differ = "is_number(" + args[0].text + ")\n\tis_number(" + args[1].text + ")"
+		}
+		w.doubt(e, "arithmetic depends on whether the numbers are ints or doubles", args[0].free|args[1].free, differ)
 		return w.apply(e, fn, args...), nil
 	}
 	return term{}, w.refuse(e, "arithmetic that depends on whether a claim is an int or a double")
