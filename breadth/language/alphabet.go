@@ -229,8 +229,9 @@ func (m *meter) minterms(sets []runeSet) (*Alphabet, [][]int32, error) {
 
 	class := make([]int32, len(starts))
 	size := []int{len(starts)} // intervals in each class
+	inside := make([]int, 1)   // intervals of a class in the set
+	fresh := make([]int32, 1)  // the class that these go to, 0 for none
 	for _, set := range sets {
-		inside := make(map[int32]int)
 		covered := 0
 		set.intervals(starts, func(i int) {
 			inside[class[i]]++
@@ -239,21 +240,23 @@ func (m *meter) minterms(sets []runeSet) (*Alphabet, [][]int32, error) {
 		if err := m.spend(covered); err != nil {
 			return nil, nil, err
 		}
-		fresh := make(map[int32]int32)
 		set.intervals(starts, func(i int) {
 			old := class[i]
-			if inside[old] == size[old] {
-				return
-			}
-			if _, ok := fresh[old]; !ok {
+			if fresh[old] == 0 && inside[old] < size[old] {
 				fresh[old] = int32(len(size))
 				size = append(size, 0)
+				inside, fresh = append(inside, 0), append(fresh, 0)
 			}
-			class[i] = fresh[old]
-			size[fresh[old]]++
+			if fresh[old] != 0 {
+				class[i] = fresh[old]
+				size[fresh[old]]++
+			}
 		})
-		for old := range fresh {
-			size[old] -= inside[old]
+		for old, to := range fresh {
+			if to != 0 {
+				size[old] -= inside[old]
+			}
+			inside[old], fresh[old] = 0, 0
 		}
 	}
 

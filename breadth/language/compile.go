@@ -148,7 +148,7 @@ type determiniser struct {
 	letters  [][]int32 // classes that an instruction accepts, nil if not a rune instruction
 	forever  []bool    // see findForever
 	keys     int       // bytes of subsets so far
-	steps    int       // instructions looked at so far
+	visits   int       // of instructions by closure so far
 
 	seen  []uint32 // round in which an instruction was last reached
 	round uint32
@@ -270,7 +270,7 @@ func (d *determiniser) findForever() error {
 		if len(letters) < d.alphabet.Size() {
 			continue
 		}
-		if d.steps > d.cells {
+		if d.visits > d.cells {
 			return nil // the rest goes unmarked, which costs states only
 		}
 		out := []uint32{d.prog.Inst[pc].Out}
@@ -293,7 +293,7 @@ func (d *determiniser) findForever() error {
 func (d *determiniser) closure(set, seeds []uint32, known bounds) (_ []uint32, match bool, err error) {
 	d.round++
 	d.stack = append(d.stack[:0], seeds...)
-	before := d.steps
+	before := d.visits
 	for len(d.stack) > 0 {
 		pc := d.stack[len(d.stack)-1]
 		d.stack = d.stack[:len(d.stack)-1]
@@ -301,7 +301,7 @@ func (d *determiniser) closure(set, seeds []uint32, known bounds) (_ []uint32, m
 			continue
 		}
 		d.seen[pc] = d.round
-		d.steps++
+		d.visits++
 		inst := &d.prog.Inst[pc]
 		switch inst.Op {
 		case syntax.InstFail:
@@ -323,7 +323,7 @@ func (d *determiniser) closure(set, seeds []uint32, known bounds) (_ []uint32, m
 			set = append(set, pc)
 		}
 	}
-	return set, match, d.spend(d.steps - before)
+	return set, match, d.spend(d.visits - before)
 }
 
 // subset returns the subset that the seeds reach after a letter.

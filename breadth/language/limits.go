@@ -25,7 +25,13 @@ const pairsPerState = 10
 
 // constructionsPerCompile bounds the states that one pattern may cost over all
 // the automata built on the way, in multiples of the limit.
-const constructionsPerCompile = 8
+const constructionsPerCompile = 4
+
+// stepsPerState bounds the work of one construction in multiples of the limit of
+// states, but not below that of the default limit, which is about a second. It
+// is counted and not timed: without a deadline, a question ends the same way on
+// every machine.
+const stepsPerState = 10_000
 
 // Limits bounds what a construction may cost; its methods are the
 // constructions. Every one of them returns an error that wraps [ErrLimit] past
@@ -50,12 +56,20 @@ type meter struct {
 	states int // per automaton
 	cells  int // per automaton
 	total  int // states still to be had over all automata
+	steps  int // still to be had
 	work   int // steps since the context was last looked at; enough for a look at first
 }
 
 func (l Limits) meter(ctx context.Context) *meter {
 	n := l.states()
-	return &meter{ctx: ctx, states: n, cells: n * cellsPerState, total: n * constructionsPerCompile, work: workPerLook}
+	return &meter{
+		ctx:    ctx,
+		states: n,
+		cells:  n * cellsPerState,
+		total:  n * constructionsPerCompile,
+		steps:  max(n, DefaultStates) * stepsPerState,
+		work:   workPerLook,
+	}
 }
 
 // workPerLook is how many elementary steps pass between two looks at the
@@ -68,7 +82,11 @@ func (m *meter) spend(n int) error {
 	if m.work < workPerLook {
 		return nil
 	}
+	m.steps -= m.work
 	m.work = 0
+	if m.steps < 0 {
+		return fmt.Errorf("%w: too many steps", ErrLimit)
+	}
 	return m.ctx.Err()
 }
 

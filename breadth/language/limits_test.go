@@ -27,6 +27,15 @@ func each(n int, format string) []string {
 	return patterns
 }
 
+// letters repeats a format with ever other Han characters.
+func letters(n int, format string) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, rune(0x4e00+2*i))
+	}
+	return b.String()
+}
+
 // worst are the patterns that cost most; those with limit set have no
 // automaton of 20,000 states.
 var worst = []struct {
@@ -54,6 +63,13 @@ var worst = []struct {
 	{"nth14", `\A(a|b)*a(a|b){14}\z`, true},
 	{"nested", `\A(?:(?:a?b?){30}){30}\z`, false},
 	{"quests", `(?:a?b?c?d?.?){200}x`, false},
+	{"alternatives3000", anyOf(each(3000, "p*w#*s")...), false},
+	{"negated5000", letters(5000, "[^%c]"), true},
+	{"negatedStars1000", letters(1000, ".*[^%c]") + `\z`, true},
+	{"letters2000", letters(2000, "%c"), false},
+	{"literalMillion", strings.Repeat("abcdefgh", 1<<17), true},
+	{"counted1000", `\A(?:` + strings.Repeat(".?", 25) + `){1000}\z`, true},
+	{"marksEach", `\A` + strings.Repeat(`(?:.?.?ab|..cd|.*..e)`, 12) + `\z`, true},
 	{"unicode", `\A(?:\pL|\pN){50}\p{Greek}*\P{Lu}+\z`, false},
 }
 
