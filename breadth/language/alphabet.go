@@ -127,8 +127,8 @@ func (a *Alphabet) end(i int) rune {
 	return runeEnd
 }
 
-// inOrder returns the classes, best representative first.
-func (a *Alphabet) inOrder() []int {
+// Preferred returns the classes, that with the best representative first.
+func (a *Alphabet) Preferred() []int {
 	order := make([]int, a.Size())
 	for c := range order {
 		order[c] = c

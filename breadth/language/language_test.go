@@ -50,7 +50,7 @@ func TestMatchIsThatOfPackageRegexp(t *testing.T) {
 	texts := slices.Concat(words("ab\n", 5), words("aA_ -é\n", 3), words("xK\u212ask\u017f", 3),
 		[]string{"\ufffd", "\ud7ff", "\ue000", "\U0010ffff", "a\xff", "\x00"})
 	for _, p := range []string{
-		``, `a`, `^`, `$`, `^$`, `^a`, `a$`, `^a$`, `\Aa\z`, `^a|b$`, `^(a|b)$`, `a.b`, `(?s)a.b`, `(?s)^a.*b$`,
+		``, `a`, `^`, `$`, `^$`, `^a`, `a$`, `^a$`, `\Aa\z`, `^a|b$`, `^(a|b)$`, `a.b`, `(?s)a.b`, `(?s)^a.*b$`, `(?s)^.+$`, `(?s)^(.|a)*.{2,}$`, `(?s)b.+\z`,
 		`(?m)^a`, `(?m)a$`, `(?m)^a$`, `(?m)^$`, `(?m)$^`, `(?m)a$\n^b`, `\ba`, `a\b`, `\ba\b`, `\Ba`, `a\B`, `\B`, `\b`,
 		`\b\B`, `^\b`, `\b$`, `(?m)\b$`, `(?i)k`, `(?i)ſ`, `(?i)[k-s]`, `[^a]`, `[^\n]`, `\w`, `\W`, `\s`, `\pL`, `\PL`, `\x{FFFD}`,
 		`[\x{D800}-\x{DFFF}]`, `[\x{D7FF}-\x{E000}]`, `^[^\x{D800}-\x{DFFF}]$`, `[^\x00-\x{10FFFF}]`, `a*`, `(a*)*`, `(a|b)*?b`, `a{2,3}`, `^a{2,3}$`,
@@ -314,6 +314,93 @@ func TestLanguagesAreMinimal(t *testing.T) {
 			t.Errorf("%s: %d states, want %d", p, l.States(), want)
 		}
 	}
+}
+
+// moore counts the states that no word tells apart, slowly.
+func moore(d *draft) int {
+	width := d.alphabet.Size()
+	group := make([]int, len(d.accept))
+	for q, a := range d.accept {
+		if a {
+			group[q] = 1
+		}
+	}
+	for groups := 0; ; {
+		number := make(map[string]int)
+		finer := make([]int, len(group))
+		for q := range group {
+			key := fmt.Sprint(group[q])
+			for _, to := range d.next[q*width : (q+1)*width] {
+				key += fmt.Sprint(",", group[to])
+			}
+			if _, ok := number[key]; !ok {
+				number[key] = len(number)
+			}
+			finer[q] = number[key]
+		}
+		group = finer
+		if len(number) == groups {
+			return groups
+		}
+		groups = len(number)
+	}
+}
+
+func TestMinimisingKeepsTheLanguage(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	alphabet := alone([]rune("ab"))
+	for range 3000 {
+		n := 1 + r.IntN(30)
+		random := &draft{alphabet: alphabet}
+		for q := range n {
+			random.accept = append(random.accept, r.IntN(6) == 0)
+			for range alphabet.Size() {
+				random.next = append(random.next, State(min(n-1, q+1, r.IntN(n+10))))
+			}
+		}
+		row := func(q State, to []State) error {
+			copy(to, random.next[int(q)*len(to):])
+			return nil
+		}
+		l, err := explore(limits.meter(t.Context()), alphabet, 0, row, func(q State) bool { return random.accept[q] })
+		if err != nil {
+			t.Fatal(err)
+		}
+		reached := random.reached()
+		if l.States() != moore(reached) {
+			t.Fatalf("%d states of %d, want %d", l.States(), n, moore(reached))
+		}
+		for range 50 {
+			q, p := State(0), l.Start()
+			for range r.IntN(20) {
+				letter := rune("abc"[r.IntN(3)])
+				q, p = random.next[int(q)*alphabet.Size()+alphabet.Class(letter)], l.Step(p, letter)
+			}
+			if random.accept[q] != l.Accepting(p) {
+				t.Fatal("another language")
+			}
+		}
+	}
+}
+
+// reached leaves out the states that the start does not reach.
+func (d *draft) reached() *draft {
+	width := d.alphabet.Size()
+	number := map[State]State{0: 0}
+	order := []State{0}
+	out := &draft{alphabet: d.alphabet}
+	for i := 0; i < len(order); i++ {
+		q := int(order[i])
+		for _, to := range d.next[q*width : (q+1)*width] {
+			if _, ok := number[to]; !ok {
+				number[to] = State(len(order))
+				order = append(order, to)
+			}
+			out.next = append(out.next, number[to])
+		}
+		out.accept = append(out.accept, d.accept[q])
+	}
+	return out
 }
 
 func FuzzCompile(f *testing.F) {

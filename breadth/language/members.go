@@ -58,7 +58,7 @@ func (l Limits) Exact(ctx context.Context, values ...string) (*Language, error) 
 // Shortest returns a member with the fewest letters, and among these the one
 // that reads best; false if there is none.
 func (l *Language) Shortest() (string, bool) {
-	order := l.alphabet.inOrder()
+	order := l.alphabet.Preferred()
 	width := l.alphabet.Size()
 	found := make([]trail, 1, len(l.accept))
 	found[0] = trail{from: -1}
@@ -105,7 +105,7 @@ func (l Limits) Common(ctx context.Context, a, b *Language) (string, bool, error
 	if err != nil {
 		return "", false, fmt.Errorf("common member: %w", err)
 	}
-	order := alphabet.inOrder()
+	order := alphabet.Preferred()
 	type pair struct{ a, b State }
 	pairs := []pair{{}}
 	found := []trail{{from: -1}}
