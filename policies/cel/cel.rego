@@ -16,17 +16,17 @@ dyn(x) := x
 
 # METADATA
 # description: Tells whether a value is the boolean true. It is undefined otherwise.
-is_true(x) if x == true
+is_true(x) if dyn(x) == true
 
 # METADATA
 # description: Tells whether a value is the boolean false. It is undefined otherwise.
-is_false(x) if x == false
+is_false(x) if dyn(x) == false
 
 # METADATA
 # description: The negation of a boolean.
-negate(x) := false if x == true
+negate(x) := false if dyn(x) == true
 
-negate(x) := true if x == false
+negate(x) := true if dyn(x) == false
 
 # METADATA
 # description: Equality. Values of different types differ, which is not an error; numbers compare across CEL's three types.

@@ -251,4 +251,7 @@ var traps = []string{
 	`(has(assertion.environment) ? assertion.environment : 'none') == 'none'`,
 	`(assertion.ref == 'main' ? assertion.sub : assertion.ref).startsWith('repo:')`,
 	`assertion.ref == 'main' ? assertion.flag : assertion.nope`,
+	`assertion.groups_direct.exists(g, g || g.x == 'y' || g.startsWith('acme') || g in assertion.aud || g + 'a' == 'xa')`,
+	`assertion.user_identities.map(i, i ? i.extern_uid : i.provider)`,
+	`assertion.user_identities.exists(i, i == 'a' || has(i.provider) && i['provider'] == 'saml')`,
 }

@@ -71,7 +71,16 @@ func (w *writer) module() (string, error) {
 // What CEL decides at run time Rego's checker must not decide before.
 func (w *writer) term(e ast.Expr) (term, error) {
 	t, err := w.write(e)
-	if err == nil && !t.open && w.kind(e) == types.DynKind {
+	if err == nil && w.kind(e) == types.DynKind && (!t.open || e.Kind() == ast.IdentKind && t.free != 0) {
+		t.text = w.lib("dyn") + "(" + t.text + ")"
+	}
+	return t, err
+}
+
+// parent writes what a member is taken of.
+func (w *writer) parent(e ast.Expr) (term, error) {
+	t, err := w.write(e)
+	if err == nil && !t.open {
 		t.text = w.lib("dyn") + "(" + t.text + ")"
 	}
 	return t, err
@@ -151,13 +160,26 @@ func (w *writer) ident(e ast.Expr) (term, error) {
 
 func (w *writer) selection(e ast.Expr) (term, error) {
 	sel := e.AsSelect()
-	of, err := w.term(sel.Operand())
+	of, err := w.parent(sel.Operand())
 	if err != nil {
 		return term{}, err
 	}
 	key := term{text: quote(sel.FieldName())}
 	if sel.IsTestOnly() {
 		return w.apply(e, "has", of, key), nil
+	}
+	return w.member(e, of, key), nil
+}
+
+func (w *writer) element(e ast.Expr) (term, error) {
+	args := e.AsCall().Args()
+	of, err := w.parent(args[0])
+	if err != nil {
+		return term{}, err
+	}
+	key, err := w.term(args[1])
+	if err != nil {
+		return term{}, err
 	}
 	return w.member(e, of, key), nil
 }
@@ -222,6 +244,9 @@ func constant(e ast.Expr) (string, bool) {
 func (w *writer) call(e ast.Expr) (term, error) {
 	call := e.AsCall()
 	name := call.FunctionName()
+	if name == operators.Index {
+		return w.element(e)
+	}
 	args, err := w.terms(children(e))
 	if err != nil {
 		return term{}, err
@@ -233,8 +258,6 @@ func (w *writer) call(e ast.Expr) (term, error) {
 		return w.absorb(e, "true", "false", args), nil
 	case operators.Conditional:
 		return w.conditional(e, args), nil
-	case operators.Index:
-		return w.member(e, args[0], args[1]), nil
 	case operators.Add:
 		return w.add(e, args)
 	case operators.Subtract, operators.Multiply, operators.Negate:
