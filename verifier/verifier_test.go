@@ -83,6 +83,9 @@ func (s signer) jwk(override map[string]any) map[string]any {
 }
 
 func jwksText(keys ...any) []byte {
+	if keys == nil {
+		keys = []any{}
+	}
 	text, err := json.Marshal(map[string]any{"keys": keys})
 	if err != nil {
 		panic(err)
