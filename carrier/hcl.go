@@ -31,6 +31,7 @@ const (
 // evaluated when something refers to it, once.
 type module struct {
 	readFile  func(name string) ([]byte, error) // nil: file() is not known
+	declared  map[string]variable
 	variables map[string]cty.Value
 	locals    map[string]hcl.Expression
 	resources map[string]*resource
@@ -73,8 +74,8 @@ var moduleSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 // file with a syntax error does not stop the others.
 func readModule(files map[string][]byte, readFile func(string) ([]byte, error)) ([]*trustcheck.Document, error) {
 	m := &module{
-		readFile:  readFile,
-		variables: map[string]cty.Value{}, locals: map[string]hcl.Expression{},
+		readFile: readFile,
+		declared: map[string]variable{}, variables: map[string]cty.Value{}, locals: map[string]hcl.Expression{},
 		resources: map[string]*resource{}, localNodes: map[string]*node{}, localValues: map[string]cty.Value{},
 		busy: map[string]bool{}, cyclic: map[string]bool{},
 	}
@@ -260,34 +261,40 @@ func (m *module) resource(block *hcl.Block) {
 	m.ordered = append(m.ordered, res)
 }
 
+// variable is the declared type of a variable, with the defaults of its optional
+// attributes.
+type variable struct {
+	kind     cty.Type
+	defaults *typeexpr.Defaults
+}
+
 // variable takes a variable's default, converted to its type. Without one it is
-// unknown, as is one that must not be stored.
+// unknown.
 func (m *module) variable(block *hcl.Block) {
 	content, _, _ := block.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{
 		{Name: "default"}, {Name: "type"}}})
-	name := block.Labels[0]
-	kind := cty.DynamicPseudoType
-	var defaults *typeexpr.Defaults
+	declared := variable{kind: cty.DynamicPseudoType}
 	if a := content.Attributes["type"]; a != nil {
 		if t, d, diags := typeexpr.TypeConstraintWithDefaults(a.Expr); !diags.HasErrors() {
-			kind, defaults = t, d
+			declared = variable{t, d}
 		}
 	}
-	value := cty.UnknownVal(kind)
+	value := cty.DynamicVal
 	if a := content.Attributes["default"]; a != nil {
 		if v, diags := a.Expr.Value(nil); !diags.HasErrors() {
-			value = v
+			value = declared.convert(v)
 		}
 	}
-	m.variables[name] = converted(value, kind, defaults)
+	m.declared[block.Labels[0]] = declared
+	m.variables[block.Labels[0]] = value
 }
 
-func converted(value cty.Value, kind cty.Type, defaults *typeexpr.Defaults) cty.Value {
-	if defaults != nil && value.IsKnown() && !value.IsNull() {
-		value = defaults.Apply(value)
+func (v variable) convert(value cty.Value) cty.Value {
+	if v.defaults != nil && !value.IsNull() {
+		value = v.defaults.Apply(value)
 	}
-	if v, err := convert.Convert(value, kind.WithoutOptionalAttributesDeep()); err == nil {
-		return v
+	if converted, err := convert.Convert(value, v.kind.WithoutOptionalAttributesDeep()); err == nil {
+		return converted
 	}
 	return cty.DynamicVal
 }
@@ -299,7 +306,7 @@ func (m *module) assign(body hcl.Body) {
 		m.errs = append(m.errs, diagnosticError("", diags))
 	}
 	for name, attribute := range attributes {
-		declared, ok := m.variables[name]
+		declared, ok := m.declared[name]
 		if !ok {
 			continue
 		}
@@ -308,7 +315,7 @@ func (m *module) assign(body hcl.Body) {
 			m.errs = append(m.errs, diagnosticError("", diags))
 			v = cty.DynamicVal
 		}
-		m.variables[name] = converted(v, declared.Type(), nil)
+		m.variables[name] = declared.convert(v)
 	}
 }
 
@@ -340,8 +347,9 @@ func (m *module) forEach(res *resource) []*instance {
 	over := (scope{m: m}).eval(res.forEach)
 	pairs, known := pairsOf(over)
 	if !known {
-		why := unknown{why: notKnown("each")}
-		s := scope{m: m}.with("each", objectNode(over.place, "key", &node{over.place, why}, "value", &node{over.place, why}))
+		s := scope{m: m}.with("each", objectNode(over.place,
+			"key", &node{over.place, unknown{why: notKnown("each.key")}},
+			"value", &node{over.place, unknown{why: notKnown("each.value")}}))
 		return []*instance{{node: m.resourceNode(res, s), index: cty.DynamicVal, warnings: []string{"for_each is not known offline: " + whyOf(over)}}}
 	}
 	var out []*instance

@@ -208,7 +208,7 @@ func computed(res *resource, attributes *node, attribute string, at place, name 
 	switch res.kind + "." + attribute {
 	case "aws_iam_openid_connect_provider.arn", "aws_iam_openid_connect_provider.id":
 		if text, ok := textOf(attributes.get("url")); ok {
-			out.text = "arn:" + hole("partition") + ":iam::" + hole("account") + ":oidc-provider/" + strings.TrimPrefix(text, "https://")
+			out.text = "arn:" + hole("partition of "+res.address) + ":iam::" + hole("account of "+res.address) + ":oidc-provider/" + strings.TrimPrefix(text, "https://")
 		}
 	case "google_iam_workload_identity_pool.name":
 		id, ok := textOf(attributes.get("workload_identity_pool_id"))
@@ -217,7 +217,7 @@ func computed(res *resource, attributes *node, attribute string, at place, name 
 		}
 		project, _ := textOf(attributes.get("project"))
 		if project == "" || strings.Trim(project, "0123456789") != "" {
-			project = hole("project number") // A name has the number, never the id.
+			project = hole("project number of " + res.address) // A name has the number, never the id.
 		}
 		text := "projects/" + project + "/locations/global/workloadIdentityPools/" + id
 		if !strings.Contains(text, holeOpen) {
@@ -381,6 +381,9 @@ func (s scope) value(expr hcl.Expression) (value cty.Value, why string) {
 		return value, why
 	}
 	for _, d := range diags {
+		if call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallUnknownDiagExtra](d); ok {
+			return cty.DynamicVal, notKnown(call.CalledFunctionNamespace() + call.CalledFunctionName() + "()")
+		}
 		if d.Severity == hcl.DiagError {
 			return cty.DynamicVal, diagnosticText(d)
 		}

@@ -117,7 +117,8 @@ func unique(names []string) []string {
 }
 
 func (u unknown) reason() string {
-	if written, _ := holes(u.text); u.text != "" && len(written) <= 512 {
+	written, names := holes(u.text)
+	if known := len(names) != 1 || written != "${"+names[0]+"}"; u.text != "" && known && len(written) <= 512 {
 		return fmt.Sprintf("%q: %s", written, u.why)
 	}
 	return u.why

@@ -1,0 +1,5 @@
+environment = "production"
+projects = {
+  web = { subject = "acme/web", ref = "release" }
+  app = { subject = "acme/app" }
+}
