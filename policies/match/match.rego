@@ -9,85 +9,95 @@ package trustcheck.match
 
 # METADATA
 # description: |
-#   The value that a condition reads, undefined when absent. `key` names a
-#   top-level claim; `paths` lists the places a JSON pointer may mean, of which
-#   at most one exists in any token. A null behind a pointer counts as absent.
-#   `folds` marks a registered claim whose name the platform reads without regard to
-#   case; `input.folded` lists the readings of such names where a token has twins.
+#   The value that a condition reads, undefined when absent; the first argument repeats
+#   `condition.reads`. A `claim` is a top-level one, called `key`. A `pointer` lists in
+#   `paths` the places that a JSON pointer may mean, of which at most one exists in any
+#   token; a null behind it counts as absent. A `folded` claim is a registered one whose
+#   name the platform reads without regard to case: `input.folded` lists its readings
+#   where a token has twins of it.
 # scope: document
-value(condition) := input.claims[condition.key] if not condition.folds
+value("claim", condition) := input.claims[condition.key]
 
-value(condition) := _folded(condition.key) if condition.folds
-
-value(condition) := found if {
+value("pointer", condition) := found if {
 	some path in condition.paths
 	found := object.get(input.claims, path, null)
 	found != null
 }
 
-_folded(name) := input.claims[name] if not name in object.keys(_twins)
+value("folded", condition) := input.claims[condition.key] if not input.folded[condition.key]
 
-_folded(name) := readings[count(readings) - 1] if {
-	readings := [reading | some reading in _twins[name]; reading != null]
+value("folded", condition) := readings[count(readings) - 1] if {
+	readings := [reading | some reading in input.folded[condition.key]; reading != null]
 }
-
-_twins := object.get(input, "folded", {})
 
 # METADATA
 # description: |
-#   Whether a condition of the neutral form holds. Undefined means no: what is
-#   satisfied is listed here, absence refuses by itself.
+#   Whether a condition of the neutral form holds; the first two arguments repeat
+#   `condition.reads` and `condition.test`. Undefined means no: what is satisfied is listed
+#   here, absence refuses by itself. Tests on a top-level claim stand first and read it
+#   without a call: nearly every condition is one.
 # scope: document
-holds("in", condition) if value(condition) in condition.values
+holds("claim", "in", condition) if input.claims[condition.key] in condition.values
 
-holds("in", condition) if {
-	condition.quantifier == "any"
-	list := value(condition)
-	is_array(list)
-	some element in list
-	element in condition.values
+holds("claim", "in_any", condition) if _some_in(input.claims[condition.key], condition.values)
+
+holds("claim", "pattern", condition) if _matched(input.claims[condition.key], condition.pattern)
+
+holds("claim", "pattern_any", condition) if _some_matched(input.claims[condition.key], condition.pattern)
+
+holds("claim", "text", condition) if is_string(input.claims[condition.key])
+
+holds("folded", "in", condition) if value("folded", condition) in condition.values
+
+holds("folded", "in_any", condition) if _some_in(value("folded", condition), condition.values)
+
+holds("pointer", "in_any", condition) if _some_in(value("pointer", condition), condition.values)
+
+holds("pointer", "pattern_any", condition) if _some_matched(value("pointer", condition), condition.pattern)
+
+holds("pointer", "text", condition) if is_string(value("pointer", condition))
+
+holds(reads, "present", condition) if value(reads, condition) != null
+
+holds(_, "absent", condition) if got(condition) in [[], [null]]
+
+holds(reads, "text_or_absent", condition) if is_string(value(reads, condition))
+
+holds(_, "text_or_absent", condition) if got(condition) in [[], [null]]
+
+holds(reads, "texts", condition) if _texts(value(reads, condition))
+
+holds(_, "always", _)
+
+_some_in(found, values) if {
+	found in values
+} else if {
+	is_array(found)
+	some element in found
+	element in values
 }
 
-holds("pattern", condition) if {
-	text := value(condition)
-	is_string(text)
-	regex.match(condition.pattern, text)
+_matched(found, pattern) if {
+	is_string(found)
+	regex.match(pattern, found)
 }
 
-holds("pattern", condition) if {
-	condition.quantifier == "any"
-	list := value(condition)
-	is_array(list)
-	some element in list
-	is_string(element)
-	regex.match(condition.pattern, element)
+_some_matched(found, pattern) if {
+	_matched(found, pattern)
+} else if {
+	is_array(found)
+	some element in found
+	_matched(element, pattern)
 }
 
-holds("present", condition) if value(condition) != null
+_texts(found) if is_string(found)
 
-holds("absent", condition) if count(got(condition)) == 0
-
-holds("absent", condition) if got(condition) == [null]
-
-holds("text", condition) if is_string(value(condition))
-
-holds("text_or_absent", condition) if is_string(value(condition))
-
-holds("text_or_absent", condition) if count(got(condition)) == 0
-
-holds("text_or_absent", condition) if got(condition) == [null]
-
-holds("texts", condition) if is_string(value(condition))
-
-holds("texts", condition) if {
-	list := value(condition)
-	is_array(list)
-	every element in list {
+_texts(found) if {
+	is_array(found)
+	every element in found {
 		is_string(element)
 	}
 }
-
-holds("always", _)
 
 # METADATA
 # description: |
@@ -95,7 +105,7 @@ holds("always", _)
 # scope: document
 default got(_) := []
 
-got(condition) := [found] if found := value(condition)
+got(condition) := [found] if found := value(condition.reads, condition)
 
 # METADATA
 # description: |

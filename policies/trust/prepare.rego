@@ -9,12 +9,43 @@ package trustcheck.trust
 # entrypoint: true
 prepared := {
 	"platform": input.platform,
-	"stages": [_prepared_stage(stage) | some stage in _all_stages],
+	"stages": _stages,
+	"required": {
+		"neutral": [condition | some condition in _required; not condition.test in _own],
+		"own": [condition | some condition in _required; condition.test in _own],
+	},
+	"alternatives": [stage |
+		some stage in _stages
+		not _plain(stage)
+	],
+	"assumptions": [{"says": condition.assumption, "without": condition.assumes} |
+		some stage in _stages
+		some way in array.concat(stage.ways, stage.refusals)
+		some condition in way.conditions
+		condition.assumption
+	],
 	"role_errors": [message |
 		count(input.unknown) == 0
 		some message in data.trustcheck.platform[input.platform].role_errors
 	],
 	"warnings": data.trustcheck.platform[input.platform].warnings,
+}
+
+_stages := [_prepared_stage(stage) | some stage in _all_stages]
+
+_required := [condition |
+	some stage in _stages
+	_plain(stage)
+	some condition in stage.ways[0].conditions
+]
+
+# Tests that no matcher answers for.
+_own := {"platform", "role", "rule", "unknown", "never"}
+
+# A stage without alternatives or refusals.
+_plain(stage) if {
+	count(stage.ways) == 1
+	count(stage.refusals) == 0
 }
 
 _all_stages := array.concat(
@@ -52,26 +83,37 @@ _required_stage := [{
 
 _prepared_stage(stage) := {
 	"name": stage.name,
-	"ways": _prepared_ways(stage, stage.ways, 0),
-	"refusals": _prepared_ways(stage, stage.refusals, count(stage.ways)),
+	"ways": [_prepared_way(way, _common(stage, w, {})) | some w, way in stage.ways],
+	"refusals": [_prepared_way(refusal, _common(stage, count(stage.ways) + r, {"refuses": true})) |
+		some r, refusal in stage.refusals
+	],
 }
 
-_prepared_ways(stage, ways, before) := [{"conditions": conditions} |
-	some w, way in ways
-	conditions := [object.union(condition, {"shown": shown}) |
-		some condition in way.conditions
-		shown := object.union_n([
-			{"stage": stage.name},
-			_numbered(stage, (before + w) + 1),
-			{"refuses": true | before > 0; w >= 0},
-			object.filter(condition, _shown),
-		])
-	]
-]
+_prepared_way(way, common) := {"conditions": [object.union(object.union({"reads": "nothing"}, condition), {
+	"shown": _said(condition, common),
+	"parts": parts,
+	"covered": _covered(condition.test, parts),
+}) |
+	some condition in way.conditions
+	parts := [object.union(object.union({"reads": "nothing"}, part), {"shown": _said(part, common)}) | some part in object.get(condition, "parts", [])]
+]}
 
-_shown := ["claim", "operator", "wanted", "source", "pointer", "message"]
+# What is said of a condition whatever the token.
+_said(condition, common) := object.union(common, object.union(
+	object.get(condition, "shown", {}),
+	object.filter(condition, ["claim", "operator", "wanted", "source", "pointer", "message"]),
+))
+
+# A platform's parts say all that their condition says.
+default _covered(_, _) := false
+
+_covered("platform", parts) if count(parts) > 0
 
 # Alternatives are numbered only where there is more than one.
-_numbered(stage, _) := {} if count(stage.ways) + count(stage.refusals) < 2
+_common(stage, _, refuses) := object.union({"stage": stage.name}, refuses) if {
+	count(stage.ways) + count(stage.refusals) < 2
+}
 
-_numbered(stage, number) := {"way": number} if count(stage.ways) + count(stage.refusals) > 1
+_common(stage, before, refuses) := object.union({"stage": stage.name, "way": before + 1}, refuses) if {
+	count(stage.ways) + count(stage.refusals) > 1
+}

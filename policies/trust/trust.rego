@@ -25,9 +25,15 @@ _role := input.role if is_object(input.role)
 # entrypoint: true
 default allow := false
 
+# What holds without alternatives is asked first, condition by condition.
 allow if {
-	count(_role.stages) > 0
-	every stage in _role.stages {
+	every condition in _role.required.neutral {
+		match.holds(condition.reads, condition.test, condition)
+	}
+	every condition in _role.required.own {
+		status(condition.test, condition) == "satisfied"
+	}
+	every stage in _role.alternatives {
 		_admits(stage)
 	}
 }
@@ -56,7 +62,7 @@ _harmless(refusal) if {
 # scope: document
 default status(_, _) := "failed"
 
-status(test, condition) := "satisfied" if match.holds(test, condition)
+status(test, condition) := "satisfied" if match.holds(condition.reads, test, condition)
 
 status("platform", condition) := platform_test(condition.platform, condition)
 
@@ -80,83 +86,112 @@ decision := {
 
 # METADATA
 # description: |
+#   The same with `outcome` in place of `reasons`, for those who hold the prepared role.
+# entrypoint: true
+answer := {
+	"verdict": _verdict,
+	"stage": _stage,
+	"outcome": outcome,
+	"assumed": assumed,
+}
+
+# METADATA
+# description: |
 #   Every condition of every stage in order, with its status and, where the claim is
 #   there, what came.
 reasons := [reason |
 	some s, w, c
-	entry := _statuses[s][w][c]
-	some reason in array.concat(_parts(entry.condition), [_reason(entry.condition, entry.status)])
+	entry := outcome[s][w][c]
+	condition := _ways[s][w].conditions[c]
+	some reason in _shown(condition, entry)
 ]
 
-_reason(condition, result) := object.union(condition.shown, object.union(
-	{"status": result},
-	{"got": found | some found in match.got(condition)},
-))
+_ways := [array.concat(stage.ways, stage.refusals) | some stage in _role.stages]
 
-# What a rule of the user's own is made of, where it could be taken apart. This explains; what
-# counts is the rule.
-default _parts(_) := []
+_shown(condition, entry) := [_reason(condition.shown, entry)] if count(entry) < 3
 
-_parts(condition) := [_reason(part, _part_status(part.id in data.trustcheck.roles[condition.role].__parts)) |
-	some part in condition.parts
-	condition.test == "role"
-]
+_shown(condition, entry) := array.concat(
+	[_reason(condition.parts[p].shown, part) | some p, part in entry[2]],
+	[_reason(condition.shown, entry) | not condition.covered],
+) if {
+	count(entry) > 2
+}
 
-_parts(condition) := [_reason(part, _part_status(part.id in data.trustcheck.rules[condition.rule].__parts)) |
-	some part in condition.parts
-	condition.test == "rule"
-]
+_reason(shown, entry) := object.union(shown, object.union({"status": entry[0]}, {"got": found | some found in entry[1]}))
 
-_part_status(true) := "satisfied"
-
-_part_status(false) := "failed"
-
-# One list per stage, one per way or refusal (refusals after the ways), one entry per condition.
-_statuses := [lists |
+# METADATA
+# description: |
+#   The bare statuses: one list per stage, one per way or refusal (refusals after the
+#   ways), one entry per condition: its status, what came (in a list that is empty when the
+#   claim is absent) and, where the condition has parts, the same of each part. `reasons`
+#   says the same in full.
+outcome := [lists |
 	some stage in _role.stages
-	lists := [statuses |
+	lists := [entries |
 		some way in array.concat(stage.ways, stage.refusals)
-		statuses := [{"condition": condition, "status": status(condition.test, condition)} |
-			some condition in way.conditions
-		]
+		entries := [_entry(condition, status(condition.test, condition)) | some condition in way.conditions]
 	]
 ]
+
+_entry(condition, result) := [result, match.got(condition)] if condition.parts == []
+
+_entry(condition, result) := [result, match.got(condition), _parts(condition.test, result, condition)] if condition.parts != []
+
+# What is satisfied as a whole is satisfied in every part; otherwise each part is asked.
+_parts("platform", "satisfied", condition) := [["satisfied", match.got(part)] | some part in condition.parts]
+
+_parts("platform", result, condition) := [[platform_test(condition.platform, part), match.got(part)] |
+	some part in condition.parts
+] if {
+	result != "satisfied"
+}
+
+# The parts of a rule of the user's own explain; what counts is the rule.
+_parts("role", _, condition) := [[_word(holds), match.got(part)] |
+	some part in condition.parts
+	holds := part.id in object.get(data.trustcheck.roles, [condition.role, "__parts"], set())
+]
+
+_parts("rule", _, condition) := [[_word(holds), match.got(part)] |
+	some part in condition.parts
+	holds := part.id in object.get(data.trustcheck.rules, [condition.rule, "__parts"], set())
+]
+
+_word(true) := "satisfied"
+
+_word(false) := "failed"
 
 _stage_status := [result |
 	some s, stage in _role.stages
 	ways := count(stage.ways)
-	results := [_all(statuses) | some statuses in _statuses[s]]
-	result := _both(_any(array.slice(results, 0, ways)), _none(array.slice(results, ways, count(results))))
+	results := [_all(entries) | some entries in outcome[s]]
+	result := _worst({_any(array.slice(results, 0, ways)), _none(array.slice(results, ways, count(results)))})
 ]
 
 # A way is satisfied when all its conditions are, failed as soon as one is.
-default _all(_) := "satisfied"
+_all(entries) := _worst({entry[0] | some entry in entries})
 
-_all(statuses) := "failed" if {
-	some entry in statuses
-	entry.status == "failed"
+_worst(results) := "failed" if {
+	"failed" in results
 } else := "unknown" if {
-	some entry in statuses
-	entry.status == "unknown"
-}
+	"unknown" in results
+} else := "satisfied"
 
 default _any(_) := "failed"
 
-_any(results) := "satisfied" if "satisfied" in results
-
-else := "unknown" if "unknown" in results
+_any(results) := "satisfied" if {
+	"satisfied" in results
+} else := "unknown" if {
+	"unknown" in results
+}
 
 default _none(_) := "satisfied"
 
-_none(results) := "failed" if "satisfied" in results
-
-else := "unknown" if "unknown" in results
-
-default _both(_, _) := "satisfied"
-
-_both(admitted, unrefused) := "failed" if "failed" in [admitted, unrefused]
-
-else := "unknown" if "unknown" in [admitted, unrefused]
+_none(results) := "failed" if {
+	"satisfied" in results
+} else := "unknown" if {
+	"unknown" in results
+}
 
 default _verdict := "undecided"
 
@@ -181,10 +216,8 @@ _first(wanted) := min([i | some i, result in _stage_status; result == wanted])
 # description: |
 #   What was taken for granted because the context did not tell: sentences of the
 #   conditions that say so.
-assumed := sort({condition.assumption |
-	some stage in _role.stages
-	some way in stage.ways
-	some condition in way.conditions
-	some key in condition.assumes
+assumed := sort({assumption.says |
+	some assumption in _role.assumptions
+	some key in assumption.without
 	not key in object.keys(object.get(input, "context", {}))
 })

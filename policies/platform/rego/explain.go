@@ -125,7 +125,7 @@ func part(id string, way int, group ast.Body, text string) map[string]any {
 	if len(claims) != 1 {
 		return described
 	}
-	shown["claim"], described["key"] = claims[0], claims[0]
+	shown["claim"], described["reads"], described["key"] = claims[0], "claim", claims[0]
 	if wanted, ok := wantedBy(group); ok {
 		shown["wanted"] = wanted
 	}

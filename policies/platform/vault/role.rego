@@ -121,55 +121,53 @@ else := ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384",
 
 # cap jwt.go validateAll reads the registered claims into a Go struct, whether or not the role
 # binds them. Several bad types: aud, exp, nbf, iat are named before iss, sub, jti.
-_registered_claims := array.concat(
-	[{
-		"test": "platform",
-		"platform": "vault",
-		"name": "numbers",
-		"analysis": "free",
-		"operator": "within 64-bit range",
-		"message": "error validating token: error verifying token signature",
-	}],
-	[{
-		"test": "platform",
-		"platform": "vault",
-		"name": name,
-		"analysis": "free",
-		"claim": claim,
-		"key": claim,
-		"operator": "is",
-		"wanted": wanted,
-		"message": message,
-	} |
-		some [claim, name, wanted, message] in [
-			[
-				"aud", "audience_type", "text or list of texts",
-				"error validating token: go-jose/go-jose/jwt: expected string or array value to unmarshal to Audience",
-			],
-			[
-				"exp", "time_type", "number",
-				"error validating token: go-jose/go-jose/jwt: expected number value to unmarshal NumericDate",
-			],
-			[
-				"nbf", "time_type", "number",
-				"error validating token: go-jose/go-jose/jwt: expected number value to unmarshal NumericDate",
-			],
-			[
-				"iat", "time_type", "number",
-				"error validating token: go-jose/go-jose/jwt: expected number value to unmarshal NumericDate",
-			],
-			["iss", "text_type", "text", "error validating token: json: cannot unmarshal iss into a Go value of type string"],
-			["sub", "text_type", "text", "error validating token: json: cannot unmarshal sub into a Go value of type string"],
-			["jti", "text_type", "text", "error validating token: json: cannot unmarshal jti into a Go value of type string"],
-		]
-	],
-)
+_registered_claims := [{
+	"test": "platform",
+	"platform": "vault",
+	"name": "registered",
+	"analysis": "free",
+	"operator": "readable",
+	"message": "error validating token: a registered claim has an unusable type",
+	"parts": array.concat(
+		[{
+			"name": "numbers",
+			"operator": "within 64-bit range",
+			"message": "error validating token: error verifying token signature",
+		}],
+		[{
+			"name": name,
+			"reads": "claim",
+			"claim": claim,
+			"key": claim,
+			"operator": "is",
+			"wanted": wanted,
+			"message": message,
+		} |
+			some [claim, name, wanted, message] in [
+				["aud", "audience_type", "text or list of texts", concat("", [
+					"error validating token: go-jose/go-jose/jwt: ",
+					"expected string or array value to unmarshal to Audience",
+				])],
+				["exp", "time_type", "number", _not_a_date],
+				["nbf", "time_type", "number", _not_a_date],
+				["iat", "time_type", "number", _not_a_date],
+				["iss", "text_type", "text", sprintf(_not_a_text, ["iss"])],
+				["sub", "text_type", "text", sprintf(_not_a_text, ["sub"])],
+				["jti", "text_type", "text", sprintf(_not_a_text, ["jti"])],
+			]
+		],
+	),
+}]
+
+_not_a_date := "error validating token: go-jose/go-jose/jwt: expected number value to unmarshal NumericDate"
+
+_not_a_text := "error validating token: json: cannot unmarshal %s into Go struct field Claims of type string"
 
 _issuer := [{
 	"test": "in",
 	"claim": "iss",
 	"key": "iss",
-	"folds": true,
+	"reads": "folded",
 	"operator": "equals",
 	"wanted": _config.bound_issuer,
 	"values": [_config.bound_issuer],
@@ -183,7 +181,7 @@ _subject := [{
 	"test": "in",
 	"claim": "sub",
 	"key": "sub",
-	"folds": true,
+	"reads": "folded",
 	"operator": "equals",
 	"wanted": _role.bound_subject,
 	"values": [_role.bound_subject],
@@ -194,11 +192,10 @@ _subject := [{
 ]
 
 _bound_audiences := [{
-	"test": "in",
+	"test": "in_any",
 	"claim": "aud",
 	"key": "aud",
-	"folds": true,
-	"quantifier": "any",
+	"reads": "folded",
 	"operator": "one of",
 	"wanted": _role.bound_audiences,
 	"values": _role.bound_audiences,
@@ -211,34 +208,41 @@ _bound_audiences := [{
 _times := [{
 	"test": "platform",
 	"platform": "vault",
-	"name": name,
+	"name": "times",
 	"analysis": "free",
-	"claim": claim,
-	"key": claim,
-	"operator": operator,
+	"operator": "valid now",
 	"leeway": _leeway,
-	"source": source,
-	"message": message,
-} |
-	some [claim, name, operator, source, message] in [
-		[
-			"exp", "some_time", "exp, nbf or iat present", "",
-			"error validating token: no issued at (iat), not before (nbf), or expiration time (exp) claims in token",
-		],
-		[
-			"nbf", "not_before", "not after now", "clock_skew_leeway",
-			"error validating token: invalid not before (nbf) claim: token not yet valid",
-		],
-		[
-			"exp", "expiry", "not before now", "clock_skew_leeway",
-			"error validating token: invalid expiration time (exp) claim: token is expired",
-		],
-		[
-			"iat", "issued_at", "not after now", "clock_skew_leeway",
-			"error validating token: invalid issued at (iat) claim: token issued in the future",
-		],
-	]
-]
+	"message": "error validating token: not valid at this time",
+	"parts": [{
+		"name": name,
+		"reads": "claim",
+		"claim": claim,
+		"key": claim,
+		"operator": operator,
+		"leeway": _leeway,
+		"source": source,
+		"message": message,
+	} |
+		some [claim, name, operator, source, message] in [
+			[
+				"exp", "some_time", "exp, nbf or iat present", "",
+				"error validating token: no issued at (iat), not before (nbf), or expiration time (exp) claims in token",
+			],
+			[
+				"nbf", "not_before", "not after now", "clock_skew_leeway",
+				"error validating token: invalid not before (nbf) claim: token not yet valid",
+			],
+			[
+				"exp", "expiry", "not before now", "clock_skew_leeway",
+				"error validating token: invalid expiration time (exp) claim: token is expired",
+			],
+			[
+				"iat", "issued_at", "not after now", "clock_skew_leeway",
+				"error validating token: invalid issued at (iat) claim: token issued in the future",
+			],
+		]
+	],
+}]
 
 # Unset or zero means the default, negative means none. Seconds.
 _leeway := {
@@ -258,6 +262,7 @@ _no_audience := [{
 	"platform": "vault",
 	"name": concat("_", ["no_audience", _unbound_audience]),
 	"analysis": "absent_or_empty",
+	"reads": "claim",
 	"claim": "aud",
 	"key": "aud",
 	"operator": "absent",
@@ -309,7 +314,6 @@ _groups_claim := [object.union(_place({"pointer": _role.groups_claim}), {
 _bound_claims := [object.union_n([_place({"pointer": claim}), _bound_test(wanted), {
 	"claim": claim,
 	"wanted": wanted,
-	"quantifier": "any",
 	"source": sprintf("bound_claims.%s", [claim]),
 	"pointer": sprintf("/bound_claims/%s", [_escaped(claim)]),
 	"message": sprintf("error validating claims: claim %q does not match any associated bound claim values", [claim]),
@@ -359,7 +363,7 @@ _bound_test(wanted) := {
 	not _listable(wanted)
 }
 
-_bound_test(wanted) := {"test": "in", "operator": "equals", "values": _values(wanted)} if {
+_bound_test(wanted) := {"test": "in_any", "operator": "equals", "values": _values(wanted)} if {
 	_listable(wanted)
 	_role.bound_claims_type == "string"
 	every value in _values(wanted) {
@@ -381,7 +385,7 @@ _bound_test(wanted) := {
 	not type_name(value) in {"string", "boolean"}
 }
 
-_bound_test(wanted) := {"test": "in", "operator": "matches", "values": _globs(wanted)} if {
+_bound_test(wanted) := {"test": "in_any", "operator": "matches", "values": _globs(wanted)} if {
 	_listable(wanted)
 	_role.bound_claims_type == "glob"
 	every glob in _globs(wanted) {
@@ -389,7 +393,7 @@ _bound_test(wanted) := {"test": "in", "operator": "matches", "values": _globs(wa
 	}
 }
 
-_bound_test(wanted) := {"test": "pattern", "operator": "matches", "pattern": match.anchored_any(_globs(wanted))} if {
+_bound_test(wanted) := {"test": "pattern_any", "operator": "matches", "pattern": match.anchored_any(_globs(wanted))} if {
 	_listable(wanted)
 	_role.bound_claims_type == "glob"
 	some glob in _globs(wanted)
@@ -413,10 +417,10 @@ else := null
 
 # Where a claim stands: a name that does not begin with a slash is a top-level claim
 # even if it holds dots; otherwise the pointer's readings, worked out by document.go.
-_place({"literal": name}) := {"key": name}
+_place({"literal": name}) := {"reads": "claim", "key": name}
 
-_place({"pointer": name}) := {"key": name} if not startswith(name, "/")
+_place({"pointer": name}) := {"reads": "claim", "key": name} if not startswith(name, "/")
 
-_place({"pointer": name}) := {"paths": _role.selectors[name]} if startswith(name, "/")
+_place({"pointer": name}) := {"reads": "pointer", "paths": _role.selectors[name]} if startswith(name, "/")
 
 _escaped(name) := replace(replace(name, "~", "~0"), "/", "~1")
