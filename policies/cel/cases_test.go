@@ -111,6 +111,35 @@ func TestTautologyAdmitsAnyRepository(t *testing.T) {
 	}
 }
 
+// A mapping with a default must reach the formula with both of its branches.
+func TestMappedAttributeKeepsItsDefault(t *testing.T) {
+	mapping, err := Translate(`has(assertion.environment) ? assertion.environment : 'none'`, googleEnv(pkgOf(1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := googleEnv(pkgOf(0))
+	env.Variables[1].Members = map[string]*Program{"environment": mapping}
+	for condition, want := range map[string][3]verdict{ // of no environment, "none", "production"
+		`attribute.environment == 'none'`:               {yes, yes, no},
+		`attribute.environment != 'production'`:         {yes, yes, no},
+		`attribute.environment.startsWith('prod')`:      {no, no, yes},
+		`attribute.environment in ['production', 'x']`:  {no, no, yes},
+		`has(attribute.environment)`:                    {yes, yes, yes},
+		`attribute.other == 'x' || !has(attribute.foo)`: {yes, yes, yes},
+		`attribute.other == 'x'`:                        {no, no, no},
+	} {
+		p, err := Translate(condition, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, claims := range []map[string]any{{}, {"environment": "none"}, {"environment": "production"}} {
+			if got := p.True.ask(map[string]any{"assertion": claims}); got != want[i] {
+				t.Errorf("%s of %v: got %d, want %d", condition, claims, got, want[i])
+			}
+		}
+	}
+}
+
 func TestOutsideSubsetIsRefusedInPlace(t *testing.T) {
 	for _, c := range []struct {
 		expr         string

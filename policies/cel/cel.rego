@@ -26,7 +26,7 @@ is_false(x) if dyn(x) == false
 # description: The negation of a boolean.
 negate(x) := false if dyn(x) == true
 
-negate(x) := true if dyn(x) == false
+negate(x) if dyn(x) == false
 
 # METADATA
 # description: Equality. Values of different types differ, which is not an error; numbers compare across CEL's three types.
@@ -79,18 +79,18 @@ index(x, key) := x[key] if is_object(x)
 
 # METADATA
 # description: CEL's has(). A scalar has no members, which is not an error; a list is.
-has(x, key) := true if {
+has(x, key) if {
 	is_object(x)
 	type_name(x[key]) # undefined where there is none, while false and null have one
 } else := false if is_array(x) == false
 
 # METADATA
 # description: CEL's in. Looks among the elements of a list, and among the keys (not the values) of a map.
-member(x, xs) := true if {
+member(x, xs) if {
 	is_array(xs)
 	some element in xs
 	element == x
-} else := true if {
+} else if {
 	is_object(xs)
 	type_name(xs[x])
 } else := false if _container(xs)
@@ -172,7 +172,7 @@ int64(n) := n if {
 # description: CEL's bool(), with the spellings that CEL knows.
 to_bool(x) := x if is_boolean(x)
 
-to_bool(x) := true if x in ["1", "t", "T", "TRUE", "true", "True"]
+to_bool(x) if x in ["1", "t", "T", "TRUE", "true", "True"]
 
 to_bool(x) := false if x in ["0", "f", "F", "FALSE", "false", "False"]
 
@@ -296,7 +296,9 @@ _after(x, prefix) := {"text": concat(prefix, array.slice(parts, 1, count(parts))
 	prefix != ""
 	parts := split(x, prefix)
 	count(parts) > 1
-} else := {} if prefix != ""
+} else := {} if {
+	prefix != ""
+}
 
 _before(found, "") := object.get(found, "text", "")
 
@@ -304,7 +306,9 @@ _before(found, suffix) := parts[0] if {
 	suffix != ""
 	parts := split(found.text, suffix)
 	count(parts) > 1
-} else := "" if suffix != ""
+} else := "" if {
+	suffix != ""
+}
 
 # METADATA
 # description: CEL's lowerAscii, which leaves every other letter alone.

@@ -122,7 +122,7 @@ func differ(t *testing.T, exprs, inputs []string) (asked, undecided int) {
 }
 
 func TestRegoDiffersFromCEL(t *testing.T) {
-	inputs := claimSets(rand.New(rand.NewPCG(7, 1)), 150)
+	inputs := claimSets(rand.New(rand.NewPCG(7, 1)), 80)
 	for _, set := range []struct {
 		name  string
 		exprs []string

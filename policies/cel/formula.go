@@ -61,7 +61,7 @@ type Transform struct {
 }
 
 // Test is one question about the value at a place. Exactly one of Present,
-// Type, Values, Language and Element is set.
+// Type, Values, Language and Elements is set.
 type Test struct {
 	Place
 	Present bool `json:"present,omitempty"`
@@ -71,8 +71,9 @@ type Test struct {
 	Values []any `json:"values,omitempty"`
 	// Language holds the value, which must be a text.
 	Language *Language `json:"language,omitempty"`
-	// Element is a JSON scalar that an element of the list there must equal.
-	Element []any `json:"element,omitempty"`
+	// Elements are JSON scalars of which an element of the list there must equal
+	// one, with its type.
+	Elements []any `json:"elements,omitempty"`
 }
 
 // Language is a set of texts. Exactly one member is set; an empty one counts

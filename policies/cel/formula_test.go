@@ -169,10 +169,10 @@ func (t Test) holds(vars map[string]any) bool {
 	case t.Language != nil:
 		s, ok := at.(string)
 		return ok && regexp.MustCompile(t.Language.RE2()).MatchString(s)
-	case t.Element != nil:
+	case t.Elements != nil:
 		list, _ := at.([]any)
 		for _, element := range list {
-			if sameScalar(element, t.Element[0]) {
+			if sameScalar(element, t.Elements[0]) {
 				return true
 			}
 		}

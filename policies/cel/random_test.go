@@ -6,6 +6,9 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/rego"
 )
 
 // author writes random expressions that type-check, or nearly always do.
@@ -175,7 +178,7 @@ func (a *author) bool(depth int) string {
 // TestRandomExpressionDiffersFromCEL asks random expressions of random tokens.
 // Those that cel-go itself refuses, and those that are refused, do not count.
 func TestRandomExpressionDiffersFromCEL(t *testing.T) {
-	const rounds, perRound = 12, 60
+	const rounds, perRound = 8, 60
 	if testing.Short() {
 		t.Skip("takes a while")
 	}
@@ -236,4 +239,28 @@ func FuzzTranslate(f *testing.F) {
 		}
 		differ(t, []string{expr}, inputs)
 	})
+}
+
+const benchmarked = `(assertion.ref == 'main' || assertion.ref.startsWith('release-')) && assertion.ref_protected == 'true' && assertion.namespace_path == 'acme'`
+
+func BenchmarkTranslate(b *testing.B) {
+	for b.Loop() {
+		if _, err := Translate(benchmarked, googleEnv("p")); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkEvaluate(b *testing.B) {
+	p, err := Translate(benchmarked, googleEnv(pkgOf(0)))
+	if err != nil {
+		b.Fatal(err)
+	}
+	query := prepare(b, []*Program{p}).strict
+	input := ast.MustParseTerm(`{"claims": ` + plainClaims + `}`).Value
+	for b.Loop() {
+		if _, err := query.Eval(b.Context(), rego.EvalParsedInput(input)); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -172,7 +172,7 @@ func (r *reader) membership(x, xs ast.Expr) (whenTrue, whenFalse Formula) {
 			if len(in.Place.Through) > 0 {
 				return never, never // a text, never a list or a map
 			}
-			found := leaf(Test{Place: *in.Place, Element: []any{c.Value}})
+			found := leaf(Test{Place: *in.Place, Elements: []any{c.Value}})
 			if key, ok := c.Value.(string); ok {
 				found = anyOf(found, all(typed(*in.Place, "map"), present(in.Place.member(key))))
 			}
