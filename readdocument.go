@@ -25,14 +25,21 @@ type ReadError struct {
 	Line    int
 	Column  int
 	Message string
+	// First is the line where a member that is given twice stands first, 0 for
+	// any other error.
+	First int
 }
 
 // Error is "file:line: message", without the file where none was named.
 func (e *ReadError) Error() string {
-	if e.File == "" {
-		return fmt.Sprintf("line %d: %s", e.Line, e.Message)
+	message := e.Message
+	if e.First > 0 {
+		message += fmt.Sprintf(", got it on lines %d and %d", e.First, e.Line)
 	}
-	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Message)
+	if e.File == "" {
+		return fmt.Sprintf("line %d: %s", e.Line, message)
+	}
+	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, message)
 }
 
 // ReadDocument reads text as one JSON value (RFC 8259) into a document of kind
@@ -213,8 +220,8 @@ func (r *documentReader) member(object map[string]any) *ReadError {
 	r.pointer = appendToken(append(r.pointer, '/'), name)
 	pointer := string(r.pointer)
 	if _, twice := object[name]; twice {
-		return &ReadError{Line: place.Line, Column: place.Column, Message: fmt.Sprintf(
-			"%s: want a member once, got it on lines %d and %d", pointer, r.positions[pointer].Line, place.Line)}
+		return &ReadError{Line: place.Line, Column: place.Column,
+			Message: pointer + ": want a member once", First: r.positions[pointer].Line}
 	}
 	r.positions[pointer] = place
 	r.space()

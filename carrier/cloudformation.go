@@ -39,7 +39,7 @@ func isCloudFormation(n *node) bool {
 // cloudFormation reads the relevant resources of a template with its intrinsic
 // functions in place.
 func (r *reading) cloudFormation(template *node) {
-	t := &stack{template: template, busy: map[string]bool{}}
+	t := &stack{template: template, busy: map[string]bool{}, known: map[string]*node{}}
 	for _, m := range template.get("Resources").members() {
 		kind := m.value.get("Type").text()
 		switch kind {
@@ -75,6 +75,7 @@ func (r *reading) cloudFormation(template *node) {
 type stack struct {
 	template *node
 	busy     map[string]bool
+	known    map[string]*node // properties and conditions evaluated before
 	steps    int
 	errs     []error
 }
@@ -221,6 +222,9 @@ func scalarText(n *node) string {
 // property evaluates a property of a resource, or returns nil.
 func (t *stack) property(resource, property string) *node {
 	key := resource + "." + property
+	if v := t.known[key]; v != nil {
+		return v
+	}
 	n := t.template.at("Resources", resource, "Properties", property)
 	if n == nil {
 		return nil
@@ -231,7 +235,9 @@ func (t *stack) property(resource, property string) *node {
 	}
 	t.busy[key] = true
 	defer delete(t.busy, key)
-	return t.value(n, 0)
+	v := t.value(n, 0)
+	t.known[key] = v
+	return v
 }
 
 // providerARN is what Ref makes of a provider: its host and path are known though
@@ -264,8 +270,7 @@ func (t *stack) getAtt(argument *node, at place, depth int) *node {
 		// names are computed.
 		if text := t.property(resource, "Value"); text != nil {
 			if inner, err := opened(text); err == nil {
-				move(inner, at)
-				return inner
+				return &node{at, inner.value}
 			}
 		}
 	case strings.HasSuffix(kind, "OIDCProvider") && attribute == "Arn", strings.HasSuffix(kind, "OpenIdConnectProvider") && attribute == "Arn":
@@ -438,6 +443,9 @@ func (t *stack) condition(name string, at place) *node {
 		return t.unknown(at, "Condition "+name)
 	}
 	key := "Conditions/" + name
+	if v := t.known[key]; v != nil {
+		return &node{at, v.value}
+	}
 	if t.busy[key] {
 		t.errs = append(t.errs, n.errorf("%s: want a condition that does not refer to itself, got a cycle", key))
 		return t.unknown(at, "Condition "+name)
@@ -445,10 +453,11 @@ func (t *stack) condition(name string, at place) *node {
 	t.busy[key] = true
 	defer delete(t.busy, key)
 	v := t.value(n, 0)
-	if _, ok := v.value.(bool); ok {
-		return &node{at, v.value}
+	if _, ok := v.value.(bool); !ok {
+		v = t.unknown(at, "Condition "+name)
 	}
-	return t.unknown(at, "Condition "+name)
+	t.known[key] = v
+	return &node{at, v.value}
 }
 
 // logic evaluates the functions of conditions, in three values.

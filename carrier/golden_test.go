@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -212,4 +213,10 @@ func azureCredential(doc *trustcheck.Document) any {
 		audiences = value["audience"]
 	}
 	return []any{value["issuer"], value["subject"], audiences}
+}
+
+func encodeJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
 }

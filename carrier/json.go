@@ -105,6 +105,9 @@ func (v span) node() (*node, error) {
 		if errors.As(err, &wrong) {
 			moved := *wrong
 			moved.Line, moved.Column = at.below(wrong.Line, wrong.Column)
+			if wrong.First > 0 {
+				moved.First, _ = at.below(wrong.First, 1)
+			}
 			return nil, &moved
 		}
 		return nil, err
@@ -148,7 +151,7 @@ func (v span) object() ([]spanMember, error) {
 		}
 		here := v.source.place(at)
 		if first, twice := seen[name]; twice {
-			return nil, here.errorf("%s: want a member once, got it on lines %d and %d", appendToken(nil, name), first.line, here.line)
+			return nil, here.twice(string(appendToken(nil, name)), first.line)
 		}
 		seen[name] = here
 		start := skipSpace(v.text, skipSpace(v.text, end)+1)

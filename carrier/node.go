@@ -296,6 +296,11 @@ func (p place) errorf(format string, args ...any) error {
 	return &trustcheck.ReadError{File: p.file, Line: max(p.line, 1), Column: p.column, Message: fmt.Sprintf(format, args...)}
 }
 
+// twice is the error for a member whose name stood at the line first already.
+func (p place) twice(name string, first int) error {
+	return &trustcheck.ReadError{File: p.file, Line: p.line, Column: p.column, Message: name + ": want a member once", First: first}
+}
+
 type flattener struct {
 	doc     *trustcheck.Document
 	pointer []byte

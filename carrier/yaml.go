@@ -174,7 +174,7 @@ func (y *yamlReader) mapping(n *yaml.Node, depth int) (*node, error) {
 			continue
 		}
 		if first, twice := lines[key.Value]; twice {
-			return nil, y.place(key).errorf("%s: want a member once, got it on lines %d and %d", key.Value, first, key.Line)
+			return nil, y.place(key).twice(key.Value, first)
 		}
 		lines[key.Value] = key.Line
 		out.members = append(out.members, member{key.Value, y.place(key), inner})
