@@ -21,7 +21,8 @@ const (
 	maxMacros   = 3        // nested in each other: the cost is the product of their ranges
 	maxRounds   = 4096     // of nested macros over lists that are written out
 	maxFormula  = 2048     // nodes of a formula; a larger one becomes unknown
-	maxSteps    = 8192     // conditions read for a formula, each element of a written list anew
+	maxSteps    = 4096     // questions asked for a formula, of each element of a written list anew
+	maxCases    = 16       // of a value
 	maxParsing  = 200      // recursion of the parser
 	maxTemplate = 2048     // bytes of an extract template
 )

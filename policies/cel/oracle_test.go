@@ -109,12 +109,12 @@ func askOracle(t testing.TB, expr string) func(input map[string]any) answer {
 		if err != nil {
 			return answer{failed: true}
 		}
-		return answer{value: plain(out)}
+		return answer{value: native(out)}
 	}
 }
 
-// plain makes of a CEL value what encoding/json would have made of it.
-func plain(v ref.Val) any {
+// native makes of a CEL value what encoding/json would have made of it.
+func native(v ref.Val) any {
 	switch v := v.(type) {
 	case types.Bool:
 		return bool(v)
@@ -131,14 +131,14 @@ func plain(v ref.Val) any {
 	case traits.Lister:
 		out := []any{}
 		for it := v.Iterator(); it.HasNext() == types.True; {
-			out = append(out, plain(it.Next()))
+			out = append(out, native(it.Next()))
 		}
 		return out
 	case traits.Mapper:
 		out := map[string]any{}
 		for it := v.Iterator(); it.HasNext() == types.True; {
 			key := it.Next()
-			out[string(key.(types.String))] = plain(v.Get(key))
+			out[string(key.(types.String))] = native(v.Get(key))
 		}
 		return out
 	}

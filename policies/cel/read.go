@@ -114,7 +114,12 @@ func (r *reader) each(e ast.Expr, ask func(Case) (Formula, Formula)) (whenTrue, 
 	var ts, fs []Formula
 	for _, c := range r.cases(e) {
 		t, f := Formula{Op: Unknown, Reason: c.Reason}, Formula{Op: Unknown, Reason: c.Reason}
-		if c.Reason == "" {
+		switch r.steps++; {
+		case c.Reason != "":
+		case r.steps > maxSteps:
+			t = r.unknown(e, "the formula is too large")
+			f = t
+		default:
 			t, f = ask(c)
 		}
 		ts, fs = append(ts, all(c.When, t)), append(fs, all(c.When, f))
@@ -445,7 +450,11 @@ func (r *reader) value(e ast.Expr) []Case {
 	switch name := e.AsCall().FunctionName(); name {
 	case operators.Conditional:
 		t, f := r.truth(args[0])
-		return append(under(t, r.cases(args[1])), under(f, r.cases(args[2]))...)
+		cases := append(under(t, r.cases(args[1])), under(f, r.cases(args[2]))...)
+		if len(cases) > maxCases {
+			return []Case{{When: always, Reason: r.reason(e, "a value of more than %d cases", maxCases)}}
+		}
+		return cases
 	case overloads.TypeConvertDyn:
 		return r.cases(args[0])
 	case overloads.TypeConvertString:

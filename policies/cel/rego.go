@@ -273,8 +273,8 @@ func (w *writer) call(e ast.Expr) (term, error) {
 	case "split", "join", "extract", "substring", "replace", "charAt", "indexOf":
 		return w.stringCall(e, args)
 	}
-	fn, ok := plainCalls[name]
-	if !ok {
+	fn := plain(name)
+	if fn == "" {
 		return term{}, w.refuse(e, "%s is not translated", shown(name))
 	}
 	if err := w.available(e); err != nil {
@@ -283,31 +283,54 @@ func (w *writer) call(e ast.Expr) (term, error) {
 	return w.apply(e, fn, args...), nil
 }
 
-// plainCalls are the functions whose arguments go to the library as they are.
-var plainCalls = map[string]string{
-	operators.Equals:        "same",
-	operators.NotEquals:     "differ",
-	operators.Less:          "less",
-	operators.LessEquals:    "at_most",
-	operators.Greater:       "more",
-	operators.GreaterEquals: "at_least",
-	operators.LogicalNot:    "negate",
-	operators.In:            "member",
-	overloads.Size:          "size",
-	overloads.StartsWith:    "starts_with",
-	overloads.EndsWith:      "ends_with",
-	overloads.Contains:      "contains_text",
-	overloads.Matches:       "matches",
-	"lowerAscii":            "lower_ascii",
-	"upperAscii":            "upper_ascii",
-	"trim":                  "trim_text",
+// plain names the library's function for one whose arguments go there as they
+// are, or nothing.
+func plain(function string) string {
+	switch function {
+	case operators.Equals:
+		return "same"
+	case operators.NotEquals:
+		return "differ"
+	case operators.Less:
+		return "less"
+	case operators.LessEquals:
+		return "at_most"
+	case operators.Greater:
+		return "more"
+	case operators.GreaterEquals:
+		return "at_least"
+	case operators.LogicalNot:
+		return "negate"
+	case operators.In:
+		return "member"
+	case overloads.Size:
+		return "size"
+	case overloads.StartsWith:
+		return "starts_with"
+	case overloads.EndsWith:
+		return "ends_with"
+	case overloads.Contains:
+		return "contains_text"
+	case overloads.Matches:
+		return "matches"
+	case "lowerAscii":
+		return "lower_ascii"
+	case "upperAscii":
+		return "upper_ascii"
+	case "trim":
+		return "trim_text"
+	}
+	return ""
 }
 
-// googleLacks are functions of CEL's string extension that Google's
-// documentation does not name.
-var googleLacks = map[string]bool{
-	"lowerAscii": true, "upperAscii": true, "trim": true, "substring": true,
-	"replace": true, "charAt": true, "indexOf": true,
+// googleNames tells whether Google's documentation names a function of CEL's
+// string extension that is translated.
+func googleNames(function string) bool {
+	switch function {
+	case "lowerAscii", "upperAscii", "trim", "substring", "replace", "charAt", "indexOf":
+		return false
+	}
+	return true
 }
 
 // available refuses what the platform is not known to have, and patterns on
@@ -315,7 +338,7 @@ var googleLacks = map[string]bool{
 func (w *writer) available(e ast.Expr) error {
 	call := e.AsCall()
 	name := call.FunctionName()
-	if w.env.Functions == Google && googleLacks[name] {
+	if w.env.Functions == Google && !googleNames(name) {
 		return w.refuse(e, "%s is not known to be available", name)
 	}
 	if name != overloads.Matches {
