@@ -400,7 +400,7 @@ func (g *generator) algorithms() {
 		g.ctx.Header = map[string]any{"alg": alg, "typ": pick(g, []string{"JWT", "at+jwt", "x"}), "kid": kidOf(alg)}
 		return
 	}
-	g.ctx.Alg = alg
+	g.ctx.Alg = &alg
 }
 
 func anys(s []string) []any {

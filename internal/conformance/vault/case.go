@@ -48,7 +48,7 @@ type Context struct {
 	RemoteAddr *string `json:"remote_addr,omitempty"`
 	// Header has the token's header members; Alg overrides its "alg".
 	Header   map[string]any `json:"header,omitempty"`
-	Alg      string         `json:"alg,omitempty"`
+	Alg      *string        `json:"alg,omitempty"`
 	RoleName string         `json:"role_name,omitempty"`
 	Version  string         `json:"version,omitempty"`
 	Flavor   string         `json:"flavor,omitempty"`

@@ -86,7 +86,7 @@ var times = []string{
 var (
 	blocks = []string{
 		"10.0.0.0/8", "10.1.2.3/8", "192.0.2.1", "192.0.2.1/32", "0.0.0.0/0", "::/0", "2001:db8::/32", "2001:db8::1", "127.0.0.1:80", "[2001:db8::1]:80",
-		"::ffff:192.0.2.0/120", "::ffff:192.0.2.1", "::ffff:10.0.0.0/104", "::ffff:10.0.0.0/96", "::ffff:0:0/90", "::/96", "10.0.0.0/08", "10.0.0.0/33", "[::1]", "/var/run/x.sock", "x/y", "127.0.0.0/31", "255.255.255.255", " 10.0.0.0/8 ", "fe80::/10", "::1",
+		"::ffff:192.0.2.0/120", "::ffff:192.0.2.1", "::ffff:10.0.0.0/104", "::ffff:10.0.0.0/96", "::ffff:0:0/90", "::/96", "10.0.0.0/08", "10.0.0.0/33", "[::1]", "..", "10.0.0.1:http", "/var/run/x.sock", "x/y", "127.0.0.0/31", "255.255.255.255", " 10.0.0.0/8 ", "fe80::/10", "::1",
 	}
 	badBlocks = []string{"x", "10.0.0", "300.1.1.1", "::g", "10.0.0.1%eth0", "@", "localhost", ""}
 	addresses = []string{
@@ -94,6 +94,17 @@ var (
 		"2001:db9::1", "::1", "::ffff:192.0.2.1", "::ffff:10.1.2.3", "::ffff:c000:201", "2001:DB8:0::1", "", "x", "@", "/var/run/x.sock", "10.1.2", "010.1.2.3", "fe80::1", "fe80::1%eth0", "10.1.2.3/8", "10.0.0.0/8", "0.0.0.0", "::", "300.1.1.1",
 	}
 )
+
+// configs are fields that Vault refuses in a config, some of them only beside
+// others, or that change nothing, or (both of the client's) every login.
+var configs = []map[string]any{
+	{"jwt_supported_algs": []any{"HS256"}}, {"jwt_supported_algs": []any{"rs256"}}, {"jwt_supported_algs": []any{"RS256,ES256"}}, {"jwt_supported_algs": []any{""}},
+	{"oidc_client_id": "x"}, {"oidc_client_secret": "x"}, {"oidc_client_id": "x", "oidc_client_secret": "x"},
+	{"oidc_discovery_url": "https://gitlab.example.com", "jwks_url": "", "jwks_pairs": nil, "jwt_validation_pubkeys": []any{}, "oidc_client_id": "x", "oidc_client_secret": "x"},
+	{"oidc_response_mode": "fragment"}, {"oidc_response_mode": "form_post"}, {"oidc_response_types": []any{"id_token"}}, {"oidc_response_types": "token"},
+	{"bound_issuer": []any{}}, {"bound_issuer": "https://gitlab.example.com"}, {"default_role": "Deploy"}, {"default_role": map[string]any{}}, {"namespace_in_state": "maybe"},
+	{"jwks_ca_pem": "x"}, {"nonsense": true}, {"provider_config": map[string]any{"provider": "x"}}, {"provider_config": map[string]any{}},
+}
 
 // refusals are fields that a write of a role founders on, by the rule that they
 // were made for, or nearly: some have a twin that is stored.
@@ -117,5 +128,5 @@ var refusals = [][]member{
 	{{"max_age", `"x"`}}, {{"max_age", "-1"}}, {{"verbose_oidc_logging", `"maybe"`}}, {{"verbose_oidc_logging", "true"}}, {{"oidc_scopes", "{}"}}, {{"oidc_scopes", `"a,b"`}}, {{"allowed_redirect_uris", "5"}}, {{"token_no_default_policy", `"no"`}}, {{"alias_metadata", `["x"]`}}, {{"alias_metadata", `{"a":"b"}`}},
 	{{"bound_audiences", "{}"}}, {{"bound_audiences", `[["x"]]`}}, {{"bound_audiences", `[{"a":"b"}]`}}, {{"bound_audiences", `["x",null]`}}, {{"bound_audiences", "5"}}, {{"bound_audiences", "true"}}, {{"bound_audiences", "[5,true]"}}, {{"bound_audiences", `" x , y "`}}, {{"bound_audiences", `","`}}, {{"bound_audiences", "5.50"}},
 	{{"bound_subject", "5"}}, {{"bound_subject", "true"}}, {{"bound_subject", `["u"]`}}, {{"bound_subject", "[]"}}, {{"bound_subject", "{}"}}, {{"bound_subject", "null"}}, {{"groups_claim", "5"}}, {{"groups_claim", "[]"}}, {{"groups_claim", "null"}}, {{"groups_claim", "false"}},
-	{{"bound_clams", `{"a":"x"}`}}, {{"Bound_Subject", `"z"`}}, {{"token_policies", "5"}}, {{"token_policies", "{}"}}, {{"policies", "null"}},
+	{{"bound_clams", `{"a":"x"}`}}, {{"name", "[]"}}, {{"name", `"x"`}}, {{"Bound_Subject", `"z"`}}, {{"token_policies", "5"}}, {{"token_policies", "{}"}}, {{"policies", "null"}},
 }

@@ -3,6 +3,7 @@ package vault
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -157,6 +158,9 @@ func (g *generator) bend() {
 		for _, m := range pick(g, refusals) {
 			g.role.set(m.name, m.value)
 		}
+	}
+	if g.chance(2) {
+		maps.Copy(g.config, pick(g, configs))
 	}
 	if g.chance(5) {
 		g.role.set(pick(g, g.role).name, pick(g, append(values, numbers...)))

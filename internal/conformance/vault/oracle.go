@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"reflect"
 	"slices"
@@ -57,8 +58,10 @@ func New(t *testing.T) (*Oracle, error) {
 		o.backend.Cleanup(context.Background())
 		k.jwks.Close()
 	})
-	// Storage and plugin make channels at first use, and those must not belong to
-	// a clock that ends. Hence one login with fetched keys outside of any.
+	// Storage, plugin and package net make channels at first use, and those must
+	// not belong to a clock that ends. Hence one login with fetched keys outside
+	// of any, and names looked up.
+	offline()
 	_, err = o.answer(Case{
 		Role:    []byte(`{"role_type":"jwt","user_claim":"sub","bound_subject":"u"}`),
 		Context: Context{Config: map[string]any{"jwks_pairs": []any{map[string]any{"jwks_url": "ours"}}}},
@@ -68,6 +71,17 @@ func New(t *testing.T) (*Oracle, error) {
 		return nil, fmt.Errorf("try the plugin: %w", err)
 	}
 	return o, nil
+}
+
+// offline keeps names from being looked up on the network: for a bound address
+// with a port, the plugin resolves host and port. The hosts file is still read.
+func offline() {
+	net.DefaultResolver.PreferGo = true
+	net.DefaultResolver.Dial = func(_ context.Context, network, address string) (net.Conn, error) {
+		return nil, fmt.Errorf("dial %s %s: the oracle asks no name server", network, address)
+	}
+	_, _ = net.LookupHost("name.invalid")
+	_, _ = net.LookupPort("tcp", "invalid")
 }
 
 // Main is the body of a command that needs an oracle: it calls f with one and
@@ -248,8 +262,8 @@ func (o *Oracle) write(path string, body map[string]any, op logical.Operation) (
 func (o *Oracle) token(c Context, payload []byte) (string, error) {
 	header := map[string]any{}
 	maps.Copy(header, c.Header)
-	if c.Alg != "" {
-		header["alg"] = c.Alg
+	if c.Alg != nil {
+		header["alg"] = *c.Alg
 	}
 	if _, ok := header["alg"]; !ok {
 		header["alg"] = fittingAlg(c.Config)
@@ -347,10 +361,8 @@ func (o *Oracle) login(req *logical.Request) (a Answer, err error) {
 	}()
 	resp, err := o.backend.HandleRequest(context.Background(), req)
 	switch {
-	case errors.Is(err, logical.ErrPermissionDenied):
-		return refused(err.Error())
 	case err != nil:
-		return Answer{}, fmt.Errorf("login: %w", err)
+		return refused(err.Error())
 	case resp.IsError():
 		return refused(resp.Error().Error())
 	case resp == nil || resp.Auth == nil:

@@ -87,32 +87,18 @@ func (k *keys) sourced(config map[string]any) map[string]any {
 	if c == nil {
 		c = map[string]any{}
 	}
+	ours := map[string]any{
+		"oidc_discovery_url":     k.jwks.URL,
+		"jwks_url":               k.jwks.URL + "/jwks",
+		"jwks_pairs":             []any{map[string]any{"jwks_url": k.jwks.URL + "/jwks"}},
+		"jwt_validation_pubkeys": k.pems,
+	}
 	sources := 0
-	if v, ok := c["oidc_discovery_url"]; ok && v != "" {
-		c["oidc_discovery_url"] = k.jwks.URL
-		sources++
-	}
-	if v, ok := c["jwks_url"]; ok && v != "" {
-		c["jwks_url"] = k.jwks.URL + "/jwks"
-		sources++
-	}
-	if pairs, ok := c["jwks_pairs"].([]any); ok && len(pairs) > 0 {
-		c["jwks_pairs"] = []any{map[string]any{"jwks_url": k.jwks.URL + "/jwks"}}
-		sources++
-	}
-	switch v := c["jwt_validation_pubkeys"].(type) {
-	case string:
-		if v == "" {
-			break
+	for field, source := range ours {
+		if given(c[field]) {
+			c[field] = source
+			sources++
 		}
-		c["jwt_validation_pubkeys"] = k.pems
-		sources++
-	case []any:
-		if len(v) == 0 {
-			break
-		}
-		c["jwt_validation_pubkeys"] = k.pems
-		sources++
 	}
 	if sources == 0 {
 		c["jwt_validation_pubkeys"] = k.pems
@@ -120,9 +106,24 @@ func (k *keys) sourced(config map[string]any) map[string]any {
 	return c
 }
 
+// given says that a field of a config holds something.
+func given(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return false
+	case string:
+		return v != ""
+	case []any:
+		return len(v) > 0
+	case map[string]any:
+		return len(v) > 0
+	}
+	return true
+}
+
 // sign makes a compact token over the payload as it is spelled. header's "alg"
-// chooses the key. A missing "kid" member is added when the case gives no header
-// at all; an alg that no public key can bear is signed with a random secret.
+// chooses the key; an alg that no public key can bear is signed with a random
+// secret.
 func (k *keys) sign(header map[string]any, payload []byte) (string, error) {
 	h := maps.Clone(header)
 	alg, _ := h["alg"].(string)

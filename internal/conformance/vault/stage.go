@@ -9,6 +9,9 @@ var stages = []struct{ text, stage string }{
 	{"missing role", "role"},
 	{"role \"", "role"},
 	{"role with oidc role_type is not allowed", "role"},
+	// A bound address that was taken for a path of dots and is stored so that it
+	// cannot be read again.
+	{"Unable to convert ", "role"},
 	{"missing token", "token"},
 	{"permission denied", "address"},
 	{"error configuring token validator: ", "config"},
