@@ -188,9 +188,9 @@ func principals(n *node) *node {
 	}
 	out := &object{}
 	for _, block := range blocks {
-		kind, ok := block.get("type").value.(string)
+		kind, ok := required(block, "type").value.(string)
 		if !ok {
-			return block.get("type")
+			return required(block, "type")
 		}
 		list := values(block, "identifiers")
 		if kind == "*" && len(blocks) == 1 && len(list) == 1 && list[0].text() == "*" {
@@ -224,15 +224,15 @@ func conditions(n *node) *node {
 	}
 	out := &node{n.place, &object{}}
 	for _, block := range blocks {
-		test, ok := block.get("test").value.(string)
+		test, ok := required(block, "test").value.(string)
 		if !ok {
-			return block.get("test")
+			return required(block, "test")
 		}
 		if out.get(test) == nil {
 			out = out.with(test, &node{block.place, &object{}})
 		}
 		operator := out.get(test)
-		variable := block.get("variable")
+		variable := required(block, "variable")
 		name, ok := variable.value.(string)
 		if !ok {
 			operator.value = variable.value
@@ -250,6 +250,19 @@ func conditions(n *node) *node {
 		}
 	}
 	return out
+}
+
+// required is an argument of a block; what is not there, or is neither a text nor a
+// list, is not known.
+func required(block *node, name string) *node {
+	n := block.get(name)
+	if n != nil {
+		switch n.value.(type) {
+		case string, []*node, unknown:
+			return n
+		}
+	}
+	return &node{block.place, unknown{why: "a block lacks " + name}}
 }
 
 // blocksOf returns the blocks of one name; false where they are not known or a
@@ -270,10 +283,7 @@ func (n *node) unlessEmpty() *node {
 // values is the list that a block's argument holds; one that is not known counts
 // as one value that is not known.
 func values(block *node, name string) []*node {
-	n := block.get(name)
-	if n == nil {
-		return nil
-	}
+	n := required(block, name)
 	if _, ok := n.value.([]*node); !ok {
 		return []*node{n}
 	}

@@ -78,9 +78,9 @@ func (r *reading) openAWS(n *node, address string) bool {
 		r.add(n, KindAWSProvider, name, address)
 	case n.get("configuration").has("assumeRolePolicyDocument"):
 		r.awsLowerRole(n.get("configuration"), "roleName", "assumeRolePolicyDocument", address)
-	case n.get("eventName").text() == "CreateRole":
+	case n.get("eventName").text() == "CreateRole" && n.get("requestParameters").has("assumeRolePolicyDocument"):
 		r.awsLowerRole(n.get("requestParameters"), "roleName", "assumeRolePolicyDocument", address)
-	case n.get("eventName").text() == "UpdateAssumeRolePolicy":
+	case n.get("eventName").text() == "UpdateAssumeRolePolicy" && n.get("requestParameters").has("policyDocument"):
 		r.awsLowerRole(n.get("requestParameters"), "roleName", "policyDocument", address)
 	default:
 		return false
