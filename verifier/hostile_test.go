@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -147,7 +148,8 @@ func TestJSONIsReadLeniently(t *testing.T) {
 		{"65 digits", digits(65), []string{NumberTooLong}},
 		{"10000 digits", digits(10000), []string{NumberTooLong}},
 		{"huge exponent", claims(`"n":1e999999999`), []string{NumberTooBig}},
-		{"exponent", claims(`"n":1e400`), nil},
+		{"exponent 10000", claims(`"n":1e-10000`), []string{NumberTooBig}},
+		{"exponent 9999", claims(`"n":[1e-9999,1e+9999,1e00009999]`), nil},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			start := time.Now()
@@ -426,6 +428,17 @@ func TestCodesAreNotTabulated(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 		seen[c.Code] = true
+	}
+	source, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table strings.Builder
+	for _, c := range Codes() {
+		fmt.Fprintf(&table, "//\t%-25s %s\n", c.Code, c.Meaning)
+	}
+	if !strings.Contains(string(source), "//\n"+table.String()+"package verifier\n") {
+		t.Errorf("the table in doc.go is not that of Codes; want\n%s", table.String())
 	}
 }
 

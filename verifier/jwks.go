@@ -174,8 +174,8 @@ func (s *JWKS) VerifySignature(ctx context.Context, compact string) ([]byte, err
 	t, ok := ctx.Value(readingKey{}).(*reading)
 	if !ok || t.compact != compact {
 		t = split(compact)
-		if t.signed != "" {
-			t.payload = t.decode("payload", t.signed[strings.IndexByte(t.signed, '.')+1:])
+		if t.signed != nil {
+			t.decodePayload()
 		}
 	}
 	if len(t.reasons) == 0 {

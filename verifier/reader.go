@@ -19,6 +19,10 @@ const (
 	MaxDigits  = 64
 )
 
+// maxExponentDigits keeps exponents below 10,000, which OPA and exact
+// arithmetic handle without effort; 1e999999999 would fill the memory.
+const maxExponentDigits = 4
+
 // Claims is one JSON object, read exactly once. Value is what the verifier
 // checks and what policies see; Text is the same JSON as it came, for what a
 // value cannot hold: the order of members and the spelling of numbers. Text is
@@ -95,6 +99,12 @@ func (n names) twin(name string) string {
 // quote it.
 func readObject(text []byte, what string, top names) (Claims, []trustcheck.TokenReason, *trustcheck.TokenReason) {
 	r := &reader{text: string(text), what: what, top: top}
+	// An object has as many colons as members, and a text as many values as
+	// both together but for one; some may stand in texts.
+	colons, commas := strings.Count(r.text, ":"), strings.Count(r.text, ",")
+	r.pairs = make([][2]*ast.Term, 0, min(colons, 64))
+	r.names = make([]string, 0, min(colons, 64))
+	r.terms = make([]ast.Term, min(colons+commas+1, 128))
 	value := r.document()
 	if r.fault != nil {
 		return Claims{}, r.objections, r.fault
@@ -402,7 +412,7 @@ func (r *reader) number() *ast.Term {
 		r.fail(BadJSON, "%s: byte %d: a number with a leading zero", r.what, start)
 		return nil
 	}
-	total := n
+	total, tooBig := n, false
 	if r.peek() == '.' {
 		r.pos++
 		if n = r.digits(); n == 0 {
@@ -416,26 +426,27 @@ func (r *reader) number() *ast.Term {
 		if c := r.peek(); c == '+' || c == '-' {
 			r.pos++
 		}
+		at := r.pos
 		if n = r.digits(); n == 0 {
 			r.unexpected("a digit")
 			return nil
 		}
 		total += n
+		tooBig = len(strings.TrimLeft(r.text[at:r.pos], "0")) > maxExponentDigits
 	}
 	if total > MaxDigits {
 		r.fail(NumberTooLong, "%s: byte %d: a number of %d digits, want at most %d", r.what, start, total, MaxDigits)
+		return nil
+	}
+	if tooBig {
+		r.fail(NumberTooBig, "%s: byte %d: an exponent of more than %d digits", r.what, start, maxExponentDigits)
 		return nil
 	}
 	spelling := r.text[start:r.pos]
 	if interned := ast.InternedIntNumberTermFromString(spelling); interned != nil {
 		return interned
 	}
-	number, err := ast.NumberChecked(spelling)
-	if err != nil {
-		r.fail(NumberTooBig, "%s: byte %d: a number whose exponent cannot be handled", r.what, start)
-		return nil
-	}
-	return r.term(number)
+	return r.term(ast.Number(spelling))
 }
 
 // string reads a JSON string. The common one, without escapes, is a part of the

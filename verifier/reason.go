@@ -91,7 +91,7 @@ func Codes() []Code {
 		{TooDeep, "JSON nested deeper than 32 levels"},
 		{TooManyMembers, "more than 1,000 members in one JSON text"},
 		{NumberTooLong, "a number of more than 64 digits"},
-		{NumberTooBig, "a number whose exponent no evaluator can handle"},
+		{NumberTooBig, "a number whose exponent has more than four digits"},
 		{DuplicateMember, "an object, at any depth, has two members of one name"},
 		{AmbiguousClaim, "a claim is named like a registered claim but for the case of letters"},
 		{AmbiguousHeader, "a header parameter is named like a registered one but for the case of letters"},

@@ -53,13 +53,13 @@ func algorithmNamed(name string) (algorithm, bool) {
 
 // verify reports whether signature is key's over signed. The key has been found
 // to fit the algorithm before.
-func (a algorithm) verify(key crypto.PublicKey, signed string, signature []byte) bool {
+func (a algorithm) verify(key crypto.PublicKey, signed, signature []byte) bool {
 	if a.hash == 0 {
 		public, ok := key.(ed25519.PublicKey)
-		return ok && ed25519.Verify(public, []byte(signed), signature)
+		return ok && ed25519.Verify(public, signed, signature)
 	}
 	h := a.hash.New()
-	h.Write([]byte(signed))
+	h.Write(signed)
 	sum := h.Sum(nil)
 	switch public := key.(type) {
 	case *rsa.PublicKey:

@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -67,12 +68,12 @@ func ReadToken(compact string) (*Unverified, []trustcheck.TokenReason) {
 	t := read(compact)
 	return &Unverified{
 		Header: t.header, Claims: t.claims, Algorithm: t.algorithm, KeyID: t.keyID,
-		Signature: t.signature, SHA256: digest(compact),
+		Signature: t.signature, SHA256: digest([]byte(compact)),
 	}, t.reasons
 }
 
-func digest(compact string) string {
-	sum := sha256.Sum256([]byte(compact))
+func digest(compact []byte) string {
+	sum := sha256.Sum256(compact)
 	return hex.EncodeToString(sum[:])
 }
 
@@ -80,8 +81,10 @@ func digest(compact string) string {
 // serves our own checks, the key set that go-oidc asks, and the policy.
 type reading struct {
 	compact string
-	// signed is what the signature is over: header and payload as they came.
-	signed    string
+	text    []byte
+	// signed is what the signature is over: header and payload as they came. It
+	// is nil where the text is no compact token.
+	signed    []byte
 	header    Claims
 	claims    Claims
 	payload   []byte
@@ -107,18 +110,21 @@ func (t *reading) object(reasons ...trustcheck.TokenReason) {
 // read takes a compact JWT apart and reads header and claims.
 func read(compact string) *reading {
 	t := split(compact)
-	if t.signed == "" {
+	if t.signed == nil {
 		return t
 	}
-	payload := t.signed[strings.IndexByte(t.signed, '.')+1:]
-	if t.payload = t.decode("payload", payload); t.payload != nil {
+	if t.decodePayload(); t.payload != nil {
 		t.claims = t.json(t.payload, "claims", claimNames)
 	}
 	return t
 }
 
+func (t *reading) decodePayload() {
+	t.payload = t.decode("payload", t.compact[bytes.IndexByte(t.signed, '.')+1:len(t.signed)])
+}
+
 // split takes a compact JWS apart and reads its header, not its payload. signed
-// stays empty if the text is no compact JWS.
+// stays nil if the text is no compact JWS.
 func split(compact string) *reading {
 	t := &reading{compact: compact}
 	if len(compact) > MaxToken {
@@ -138,7 +144,8 @@ func split(compact string) *reading {
 		return t
 	}
 	first, last := strings.IndexByte(compact, '.'), strings.LastIndexByte(compact, '.')
-	t.signed = compact[:last]
+	t.text = []byte(compact)
+	t.signed = t.text[:last]
 	if text := t.decode("header", compact[:first]); text != nil {
 		if len(text) > MaxHeader {
 			t.object(reason(TooLarge, "header: %d bytes, want at most %d", len(text), MaxHeader))

@@ -139,7 +139,7 @@ func (v *Verifier) verify(ctx context.Context, t *reading, now time.Time) (*Toke
 	return &Token{
 		Claims: t.claims, Header: t.header, Algorithm: t.algorithm, KeyID: t.keyID,
 		Issuer: t.issuer, Subject: t.subject, Audience: t.audience,
-		Expires: t.expires.time(), SHA256: digest(t.compact),
+		Expires: t.expires.time(), SHA256: digest(t.text),
 	}, nil
 }
 
