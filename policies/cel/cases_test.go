@@ -68,6 +68,8 @@ func TestConditionOutcome(t *testing.T) {
 		{`assertion.job_config.map(k, k)`, `{"job_config": {"a": 1}}`, `["a"]`},
 		{`assertion.n + assertion.m`, `{"n": 1, "m": 2}`, "3"},
 		{`assertion.n + assertion.m`, `{"n": 1, "m": 2.5}`, "undecided"},
+		{`assertion.n - assertion.m`, `{"n": 900000000000000, "m": -900000000000000}`, "1800000000000000"},
+		{`assertion.n - assertion.m`, `{"n": 9007199254740991, "m": -9007199254740991}`, "undecided"},
 		{`assertion.groups.exists(g, string(g) == 'x')`, `{"groups": ["x", 1]}`, "undecided"},
 	} {
 		p, err := Translate(c.expr, googleEnv(pkgOf(0)))

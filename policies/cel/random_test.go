@@ -178,7 +178,7 @@ func (a *author) bool(depth int) string {
 // TestRandomExpressionDiffersFromCEL asks random expressions of random tokens.
 // Those that cel-go itself refuses, and those that are refused, do not count.
 func TestRandomExpressionDiffersFromCEL(t *testing.T) {
-	const rounds, perRound = 8, 60
+	const rounds, perRound = 4, 60
 	if testing.Short() {
 		t.Skip("takes a while")
 	}
