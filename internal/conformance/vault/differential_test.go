@@ -18,7 +18,7 @@ import (
 
 var (
 	seed     = flag.Uint64("seed", 1, "the `seed` of the generated cases")
-	number   = flag.Uint64("cases", 10000, "how many cases of a seed")
+	number   = flag.Uint64("cases", 8000, "how many cases of a seed")
 	duration = flag.Duration("duration", 0, "go on with the next seeds until so much time has passed")
 	shown    = flag.Int("shown", 3, "how many differences of a kind to print in full")
 )
