@@ -94,7 +94,17 @@ func (g *Gate) Refuse(w http.ResponseWriter, answer *Answer, status int) {
 		header.Set("Retry-After", strconv.Itoa(int(RetryAfter.Seconds())))
 	}
 	header.Set(HeaderDecision, answer.ID)
-	WriteJSON(w, status, Refusal{Error: answer.Code.bearerError(), Code: answer.Code, Description: answer.Objections(), DecisionID: answer.ID})
+	WriteJSON(w, status, refusal(answer))
+}
+
+func refusal(answer *Answer) Refusal {
+	return Refusal{Error: answer.Code.bearerError(), Code: answer.Code, Description: answer.Objections(), DecisionID: answer.ID}
+}
+
+// RefusalBody returns the JSON body of an answer that is no admission.
+func RefusalBody(answer *Answer) string {
+	text, _ := json.Marshal(refusal(answer))
+	return string(text)
 }
 
 // Refusal is the body of an answer that is no admission.
