@@ -41,9 +41,10 @@
 // make of it. Comparisons do not depend on it. Where a result does, the generated
 // set "undecided" holds the reason and the value must not be used: the text of a
 // number, and the sum or difference of two claims unless both are whole and below
-// 2^52. It also holds the reason when an order is asked of a map's keys. It
-// does not ask whether the doubtful part decided anything. Numbers beyond 2^53, and whole ones that are spelled with a fraction or an exponent, are
-// the token reader's to refuse.
+// 2^52. It also holds the reason when an order is asked of a map's keys. It does
+// not ask whether the doubtful part decided anything. Numbers beyond 2^53, and
+// whole ones that are spelled with a fraction or an exponent, are the token
+// reader's to refuse.
 //
 // # What is refused
 //
