@@ -27,6 +27,7 @@ const maxFileSize = 512 << 20
 const (
 	KindJSON            = "json"
 	KindYAML            = "yaml"
+	KindRego            = "rego"
 	KindVaultRead       = "vault.read"
 	KindAWSRole         = "aws.role"
 	KindAWSProvider     = "aws.oidc_provider"
@@ -54,6 +55,8 @@ func Read(file string, text []byte) ([]*trustcheck.Document, error) {
 		return readModule(map[string][]byte{file: text}, nil)
 	case formatYAML:
 		r.yaml()
+	case formatRego:
+		r.add(&node{r.place(0), string(text)}, KindRego, stem(file), "")
 	default:
 		r.json()
 	}
@@ -67,6 +70,7 @@ const (
 	formatJSON
 	formatYAML
 	formatHCL
+	formatRego
 )
 
 // formatByName returns the format that a file's name promises.
@@ -80,6 +84,8 @@ func formatByName(file string) format {
 		return formatJSON
 	case hasSuffix(base, ".yaml", ".yml"):
 		return formatYAML
+	case strings.HasSuffix(base, ".rego"):
+		return formatRego
 	case strings.HasSuffix(base, ".template"):
 		return formatYAML // CloudFormation, where YAML takes JSON in.
 	}
