@@ -3,6 +3,7 @@ package carrier
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -67,9 +68,11 @@ func (s scope) eval(expr hcl.Expression) *node {
 		}
 	case *hclsyntax.ConditionalExpr:
 		return s.conditional(e)
-	case *hclsyntax.ScopeTraversalExpr:
-		if n := s.follow(e.Traversal); n != nil {
-			return n
+	case *hclsyntax.ScopeTraversalExpr, *hclsyntax.IndexExpr, *hclsyntax.RelativeTraversalExpr:
+		if t := s.traversal(expr); t != nil {
+			if n := s.follow(t); n != nil {
+				return n
+			}
 		}
 	}
 	return s.plain(expr)
@@ -150,6 +153,26 @@ func (s scope) conditional(e *hclsyntax.ConditionalExpr) *node {
 		return s.eval(e.TrueResult)
 	}
 	return s.eval(e.FalseResult)
+}
+
+// traversal returns the reference that an expression is once its indexes are
+// evaluated, as in data.x.y[each.key].json, or nil.
+func (s scope) traversal(expr hcl.Expression) hcl.Traversal {
+	switch e := expr.(type) {
+	case *hclsyntax.ScopeTraversalExpr:
+		return e.Traversal
+	case *hclsyntax.RelativeTraversalExpr:
+		if t := s.traversal(e.Source); t != nil {
+			return slices.Concat(t, e.Traversal)
+		}
+	case *hclsyntax.IndexExpr:
+		t := s.traversal(e.Collection)
+		key, why := s.value(e.Key)
+		if t != nil && why == "" && !key.IsNull() && key.Type().IsPrimitiveType() {
+			return slices.Concat(t, hcl.Traversal{hcl.TraverseIndex{Key: key, SrcRange: e.SrcRange}})
+		}
+	}
+	return nil
 }
 
 // follow resolves a reference on nodes; nil leaves it to HCL's evaluator.
@@ -461,14 +484,13 @@ func (s scope) why(expr hcl.Expression) string {
 
 // context holds the values that an expression refers to.
 func (s scope) context(expr hcl.Expression) *hcl.EvalContext {
-	variables := map[string]cty.Value{}
-	locals := map[string]cty.Value{}
+	variables, locals, data := map[string]cty.Value{}, map[string]cty.Value{}, map[string]cty.Value{}
 	references := expr.Variables()
-	for kind, byName := range s.m.resourceValues(references)["managed"] {
+	resources := s.m.resourceValues(references)
+	for kind, byName := range resources["managed"] {
 		variables[kind] = cty.ObjectVal(byName)
 	}
-	data := map[string]cty.Value{}
-	for kind, byName := range s.m.resourceValues(references)["data"] {
+	for kind, byName := range resources["data"] {
 		data[kind] = cty.ObjectVal(byName)
 	}
 	variables["data"] = cty.ObjectVal(data)

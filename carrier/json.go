@@ -285,11 +285,9 @@ func (r *reading) jsonValue(v span) {
 			r.terraform(members)
 		case isTerraformState(members):
 			r.terraformState(members)
+		case hasAWSList(members):
+			r.jsonAWSList(members)
 		default:
-			if list := awsList(members); list != nil {
-				r.jsonAWSList(members)
-				return
-			}
 			r.jsonItem(v, "")
 		}
 	default:

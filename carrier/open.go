@@ -111,19 +111,19 @@ func isAWSList(name string) bool {
 	return name == "Roles" || name == "RoleDetailList" || name == "Records"
 }
 
-func awsList(members []spanMember) *spanMember {
-	for i, m := range members {
+func hasAWSList(members []spanMember) bool {
+	for _, m := range members {
 		if isAWSList(m.name) && m.value.first() == '[' {
-			return &members[i]
+			return true
 		}
 	}
-	return nil
+	return false
 }
 
 // jsonAWSList reads such a list item by item, for they are long.
 func (r *reading) jsonAWSList(members []spanMember) {
 	for _, m := range members {
-		if !isAWSList(m.name) {
+		if !isAWSList(m.name) || m.value.first() != '[' {
 			continue
 		}
 		items, err := m.value.list()

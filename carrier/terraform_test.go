@@ -85,28 +85,36 @@ func TestHCLValues(t *testing.T) {
 		`"a${true}b"`: "atrueb",
 		`"&{aws:x}"`:  "&{aws:x}",
 		`"$${aws:x}"`: "${aws:x}",
-		`join(",", [for s in ["a", "b"] : upper(s)])`:    "A,B",
-		`replace("https://h/p", "/^https?:\\/\\//", "")`: "h/p",
-		`trimprefix("https://h", "https://")`:            "h",
-		`format("%s-%03d", "a", 7)`:                      "a-007",
-		`lookup({ a = "b" }, "z", "d")`:                  "d",
-		`try(local.map.missing, "d")`:                    "d",
-		`local.map["a b"]`:                               "c",
-		`element(["a", "b"], 3)`:                         "b",
-		`one(["a"])`:                                     "a",
-		`startswith("abc", "ab") ? "y" : "n"`:            "y",
-		`alltrue([true, false]) ? "y" : "n"`:             "n",
-		`jsondecode("{\"a\":[\"b\"]}").a[0]`:             "b",
-		`urlencode("a b/c")`:                             "a+b%2Fc",
-		`base64decode(base64encode("x"))`:                "x",
-		`length("äb") == 2 ? "y" : "n"`:                  "y",
-		`data.aws_iam_policy_document.p.version`:         "2012-10-17",
-		`aws_iam_role.each["k"].name`:                    "n-k",
-		`aws_iam_role.two[1].name`:                       "n-1",
+		`join(",", [for s in ["a", "b"] : upper(s)])`:       "A,B",
+		`replace("https://h/p", "/^https?:\\/\\//", "")`:    "h/p",
+		`trimprefix("https://h", "https://")`:               "h",
+		`format("%s-%03d", "a", 7)`:                         "a-007",
+		`lookup({ a = "b" }, "z", "d")`:                     "d",
+		`try(local.map.missing, "d")`:                       "d",
+		`local.map["a b"]`:                                  "c",
+		`element(["a", "b"], 3)`:                            "b",
+		`one(["a"])`:                                        "a",
+		`startswith("abc", "ab") ? "y" : "n"`:               "y",
+		`alltrue([true, false]) ? "y" : "n"`:                "n",
+		`jsondecode("{\"a\":[\"b\"]}").a[0]`:                "b",
+		`urlencode("a b/c")`:                                "a+b%2Fc",
+		`base64decode(base64encode("x"))`:                   "x",
+		`length("äb") == 2 ? "y" : "n"`:                     "y",
+		`data.aws_iam_policy_document.p.version`:            "2012-10-17",
+		`aws_iam_role.each["k"].name`:                       "n-k",
+		`[for k in ["k"] : aws_iam_role.each["k"].name][0]`: "n-k",
+		`aws_iam_role.each[local.key].name`:                 "n-k",
+		`local.map["${local.key}"] == "never" ? "y" : "n"`:  "n",
+		`data.aws_iam_policy_document.d[local.key].json`:    `{"Version":"2012-10-17"}`,
+		`aws_iam_role.two[1].name`:                          "n-1",
 	} {
 		doc := evaluate(t, expression, `
-locals { map = { "a b" = "c" } }
+locals {
+  key = "k"
+  map = { "a b" = "c", k = "d" }
+}
 data "aws_iam_policy_document" "p" { version = "2012-10-17" }
+data "aws_iam_policy_document" "d" { for_each = toset(["k"]) }
 resource "aws_iam_role" "each" {
   for_each = { k = 1 }
   name     = "n-${each.key}"
@@ -141,13 +149,19 @@ func TestHCLNeverGuesses(t *testing.T) {
 		`terraform.workspace`:                   "terraform.workspace is not known offline",
 		`timestamp()`:                           "timestamp() is not known offline",
 		`provider::aws::arn_parse("x")`:         "provider::aws::arn_parse() is not known offline",
+		`aws_iam_role.each[var.u].name`:         "aws_iam_role.each, var.u are not known offline",
+		`try(aws_iam_role.each[*].arn, "d")`:    "aws_iam_role.each is not known offline",
 		`file("secret.json")`:                   "file() is not known offline",
 		`local.nowhere`:                         "local.nowhere is not declared in this directory",
 	} {
 		doc := evaluate(t, expression, `
 variable "u" {}
 locals { through = "b${var.u}" }
-resource "aws_iam_role" "other" { name = "o" }`)
+resource "aws_iam_role" "other" { name = "o" }
+resource "aws_iam_role" "each" {
+  for_each = { k = 1 }
+  name     = "n"
+}`)
 		if got := doc.Unknown["/x"]; got != reason {
 			t.Errorf("%s: want unknown for %q, got %q and value %v", expression, reason, got, lookup(doc.Value, "/x"))
 		}
