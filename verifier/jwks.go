@@ -10,6 +10,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -439,8 +440,28 @@ func (k *jwk) okp(m *members) {
 		m.fail("x of %d bytes, want %d", len(x), ed25519.PublicKeySize)
 		return
 	}
+	if smallOrder(x) {
+		m.fail("an Ed25519 point of small order, for which anybody can sign")
+		return
+	}
 	k.public = ed25519.PublicKey(x)
 	k.identify(`{"crv":"Ed25519","kty":"OKP","x":"%s"}`, x)
+}
+
+// smallOrder reports whether x encodes a point of the small subgroup of
+// edwards25519, canonically or not. The sign bit does not matter.
+func smallOrder(x []byte) bool {
+	masked := bytes.Clone(x)
+	masked[31] &= 0x7f
+	return slices.Contains([]string{
+		"0000000000000000000000000000000000000000000000000000000000000000",
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	}, hex.EncodeToString(masked))
 }
 
 // identify sets the thumbprint: the required members in order, hashed (RFC 7638

@@ -1,7 +1,9 @@
 package verifier
 
 import (
+	"crypto/ed25519"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"math/big"
@@ -185,6 +187,65 @@ func TestKidTwice(t *testing.T) {
 	wantCodes(t, verifyOne(t, v, other.sign(other.header(), goodClaims())), BadSignature)
 	if w := keys.Warnings(); len(w) != 1 || !strings.Contains(w[0], "kid of another RSA key") {
 		t.Errorf("got warnings %q, want one about the two RSA keys", w)
+	}
+}
+
+// TestKeyForWhichAnybodyCanSign shows of every listed point that it needs no
+// private key: one fixed signature fits some of any hundred messages. So the key
+// is not used; one that somebody made is.
+func TestKeyForWhichAnybodyCanSign(t *testing.T) {
+	forged := make([]byte, ed25519.SignatureSize)
+	forged[0] = 1 // R is the neutral point, S is 0
+	for _, text := range []string{
+		"0000000000000000000000000000000000000000000000000000000000000000",
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	} {
+		x, err := hex.DecodeString(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fits := false
+		for i := range 100 {
+			fits = fits || ed25519.Verify(x, fmt.Appendf(nil, "message %d", i), forged)
+		}
+		if !fits {
+			t.Errorf("%s: no forgery found, the point does not belong on the list", text)
+		}
+		if _, err := parseJWK(fmt.Appendf(nil, `{"kty":"OKP","crv":"Ed25519","x":%q}`, b64(x))); err == nil || !strings.Contains(err.Error(), "small order") {
+			t.Errorf("%s: got %v", text, err)
+		}
+	}
+}
+
+// TestFaultyGeneratorIsTrusted: a modulus that is a power of 65537 modulo the
+// small primes is refused, one that is not modulo a single prime is not.
+func TestFaultyGeneratorIsTrusted(t *testing.T) {
+	product := big.NewInt(1)
+	for p := int64(3); p <= 167; p += 2 {
+		if big.NewInt(p).ProbablyPrime(0) {
+			product.Mul(product, big.NewInt(p))
+		}
+	}
+	weak := new(big.Int).Exp(big.NewInt(65537), big.NewInt(12345), product)
+	weak.Add(weak, new(big.Int).Lsh(product, 1800))
+	if !roca(weak) {
+		t.Error("the form of the faulty generator is not recognised")
+	}
+	// The powers of 65537 modulo 11 are 1 and 10.
+	step := new(big.Int).Quo(product, big.NewInt(11))
+	honest := new(big.Int).Set(weak)
+	for r := int64(1); r == 1 || r == 10 || r == 0; {
+		honest.Add(honest, step)
+		r = new(big.Int).Mod(honest, big.NewInt(11)).Int64()
+	}
+	if roca(honest) {
+		t.Error("an honest modulus is taken for one of the faulty generator")
 	}
 }
 

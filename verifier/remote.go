@@ -188,6 +188,12 @@ func (r *Remote) Close() {
 // that keys changed. It forgets which kids were looked for in vain.
 func (r *Remote) Refresh(ctx context.Context) error {
 	r.mu.Lock()
+	// A fetch under way may have been answered before the keys changed.
+	if earlier := r.flight; earlier != nil {
+		r.mu.Unlock()
+		_ = earlier.wait(ctx)
+		r.mu.Lock()
+	}
 	clear(r.misses)
 	r.discovered = time.Time{}
 	r.start()
@@ -209,23 +215,20 @@ func (f *flight) wait(ctx context.Context) error {
 // asks the issuer.
 func (r *Remote) Current(ctx context.Context, want Want) (*JWKS, error) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	if want.MayAsk {
 		r.start()
 	}
-	f := r.ask(want)
-	r.mu.Unlock()
-
 	var err error
-	if f != nil {
+	if f := r.ask(want); f != nil {
+		r.mu.Unlock()
 		err = f.wait(ctx)
+		r.mu.Lock()
+		if err == nil && r.unseen(want) {
+			r.miss(want.KeyID)
+		}
 	}
-
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	unseen := r.unseen(want)
-	if f != nil && err == nil && unseen {
-		r.miss(want.KeyID)
-	}
 	switch {
 	case r.closed:
 		return nil, errClosed

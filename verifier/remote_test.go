@@ -2,12 +2,10 @@ package verifier
 
 import (
 	"context"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -335,6 +333,56 @@ func TestHangingIssuerBlocksGoodKeys(t *testing.T) {
 	}
 }
 
+func TestHangingIssuerIsWaitedForForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newSigner(t, "ES256", "k")
+		s, r := fakeIssuer(t, RemoteConfig{})
+		defer r.Close()
+		s.answer(func(_ http.ResponseWriter, request *http.Request) { <-request.Context().Done() })
+		v := newVerifier(t, r, nil)
+		token := k.sign(k.header(), goodClaims())
+		start := time.Now()
+		wantUnavailable(t, verifyOne(t, v, token), "no complete answer within 5s")
+		if took := time.Since(start); took != FetchTimeout {
+			t.Errorf("the first token waited %v, want %v", took, FetchTimeout)
+		}
+		start = time.Now()
+		for range 100 {
+			wantUnavailable(t, verifyOne(t, v, token), "no complete answer within 5s")
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("further tokens waited %v", took)
+		}
+		s.serve(k.jwk(nil))
+		time.Sleep(firstRetry)
+		synctest.Wait()
+		wantCodes(t, verifyOne(t, v, token))
+	})
+}
+
+func TestForcedRefreshJoinsAnOldFetch(t *testing.T) {
+	s := newKeyServer(t)
+	k, next := newSigner(t, "ES256", "k"), newSigner(t, "ES256", "next")
+	asked, proceed := make(chan struct{}), make(chan struct{})
+	s.answer(func(w http.ResponseWriter, _ *http.Request) {
+		close(asked)
+		<-proceed
+		w.Write(jwksText(k.jwk(nil)))
+	})
+	v, r := remoteVerifier(t, s)
+	r.Start()
+	<-asked
+	done := make(chan error, 1)
+	go func() { done <- r.Refresh(t.Context()) }()
+	s.serve(next.jwk(nil))
+	close(proceed)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	wantCodes(t, verifyOne(t, v, next.sign(next.header(), s.claims())))
+	wantCodes(t, verifyOne(t, v, k.sign(k.header(), s.claims())), UnknownKey)
+}
+
 func TestDeadIssuerStarvesAnother(t *testing.T) {
 	alive, dead := newKeyServer(t), newKeyServer(t)
 	k := newSigner(t, "ES256", "k")
@@ -366,74 +414,6 @@ func TestDeadIssuerStarvesAnother(t *testing.T) {
 	}
 	if badKeys.Status().Ready {
 		t.Error("the dead issuer is ready")
-	}
-}
-
-func TestPrivateAddressIsReached(t *testing.T) {
-	s := newKeyServer(t)
-	s.serve(newSigner(t, "ES256", "k").jwk(nil))
-	if _, err := NewRemote(RemoteConfig{Issuer: s.URL}); err == nil {
-		t.Error("http was allowed without a private network")
-	}
-	// A TLS issuer behind a name: the address is known only after resolution.
-	tls := httptest.NewTLSServer(s)
-	defer tls.Close()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: tls.Certificate().Raw})
-	if err := os.WriteFile(ca, block, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, allowed := range []bool{false, true} {
-		for _, url := range []string{tls.URL, strings.Replace(tls.URL, "127.0.0.1", "localhost", 1)} {
-			r, err := NewRemote(RemoteConfig{Issuer: "x", URL: url + "/keys", Network: Network{CAFile: ca, AllowPrivateNetwork: allowed}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = r.Refresh(t.Context())
-			r.Close()
-			switch refused := err != nil && strings.Contains(err.Error(), "refused to connect to the loopback address"); {
-			case !allowed && !refused:
-				t.Errorf("%s: got %v, want a refusal", url, err)
-			case allowed && strings.Contains(url, "127") && err != nil:
-				t.Errorf("%s: %v", url, err)
-			case allowed && refused:
-				t.Errorf("%s: refused though allowed", url)
-			}
-		}
-	}
-	r := newRemote(t, RemoteConfig{Issuer: "x", URL: tls.URL + "/keys"})
-	if err := r.Refresh(t.Context()); err == nil || !strings.Contains(err.Error(), "x509") {
-		t.Errorf("without the CA: got %v, want a certificate error", err)
-	}
-	if n := s.requests.Load(); n != 1 {
-		t.Errorf("the server answered %d requests, want 1", n)
-	}
-}
-
-func TestAddressKinds(t *testing.T) {
-	for address, want := range map[string]string{
-		"8.8.8.8": "public", "2606:4700::1111": "public", "127.0.0.1": "loopback", "::1": "loopback", "127.9.9.9": "loopback",
-		"::ffff:127.0.0.1": "loopback", "10.0.0.1": "private", "172.16.0.1": "private", "172.32.0.1": "public", "192.168.1.1": "private",
-		"100.64.0.1": "private", "fd00::1": "private", "169.254.169.254": "link-local", "::ffff:169.254.169.254": "link-local",
-		"fe80::1%eth0": "link-local", "64:ff9b::a9fe:a9fe": "link-local", "2002:7f00:1::": "loopback", "64:ff9b::808:808": "public",
-		"0.0.0.0": "special", "::": "special", "224.0.0.1": "special", "ff02::1": "special", "255.255.255.255": "special",
-		"240.0.0.1": "special", "198.18.0.1": "special", "2001:db8::1": "special",
-	} {
-		ip := netip.MustParseAddr(address)
-		if got := addressKind(ip); got != want {
-			t.Errorf("%s: got %s, want %s", address, got, want)
-		}
-		d := &dialer{network: Network{AllowPrivateNetwork: true}}
-		if got := d.check(ip) == nil; got != (want == "public" || want == "loopback" || want == "private") {
-			t.Errorf("%s: with private networks allowed: got %v", address, got)
-		}
-		d = &dialer{plain: true, network: d.network}
-		if got := d.check(ip) == nil; got != (want == "loopback" || want == "private") {
-			t.Errorf("%s: by http: got %v", address, got)
-		}
-		if got := (&dialer{}).check(ip) == nil; got != (want == "public") {
-			t.Errorf("%s: got %v", address, got)
-		}
 	}
 }
 

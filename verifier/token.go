@@ -187,8 +187,8 @@ func (t *reading) json(text []byte, part string, top names) Claims {
 }
 
 // checkHeader applies the rules that hold whatever the key. Embedded keys and
-// their addresses (jwk, jku, x5u, x5c) are never looked at: they neither help
-// nor hurt.
+// their addresses (jwk, jku, x5u, x5c) are not looked at: no key comes from
+// them and no request goes to them. go-oidc refuses malformed ones.
 func (t *reading) checkHeader() {
 	alg, present, ok := t.header.text("alg")
 	switch {
