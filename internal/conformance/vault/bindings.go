@@ -16,6 +16,16 @@ func (g *generator) boundClaims() {
 		claim, want := g.pair()
 		bound.set(g.place(claim), want)
 	}
+	if !g.glob && g.chance(8) { // one number, spelled in different ways
+		n := g.r.Int64N(30)
+		for range 2 {
+			want := strconv.FormatInt(n, 10)
+			if g.chance(35) {
+				want = g.spell(n)
+			}
+			bound.set(g.place(g.spell(n)), pick(g, []string{want, list(want), list(`"x"`, want)}))
+		}
+	}
 	g.role.set("bound_claims", bound.String())
 }
 
