@@ -57,9 +57,9 @@ type Bundle struct {
 
 // engine is one compiled set of modules with its queries.
 type engine struct {
-	store    storage.Store
-	allow    rego.PreparedEvalQuery
-	decision rego.PreparedEvalQuery
+	store  storage.Store
+	allow  rego.PreparedEvalQuery
+	answer rego.PreparedEvalQuery
 }
 
 // Open loads and compiles the policies. An error names the file and line at fault.
@@ -145,8 +145,8 @@ func newEngine(ctx context.Context, compiler *ast.Compiler) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	decision, err := query(ctx, "data.trustcheck.trust.decision", compiler, store)
-	return &engine{store: store, allow: allow, decision: decision}, err
+	answer, err := query(ctx, "data.trustcheck.trust.answer", compiler, store)
+	return &engine{store: store, allow: allow, answer: answer}, err
 }
 
 func query(ctx context.Context, text string, compiler *ast.Compiler, store storage.Store) (rego.PreparedEvalQuery, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -34,20 +35,15 @@ func (b *Bundle) Decide(ctx context.Context, role *Role, in Input) *trustcheck.D
 		Warnings: role.Warnings,
 		Bundle:   b.digest,
 	}
-	result, err := b.ask(ctx, role.engine.decision, role, in)
+	result, err := b.ask(ctx, role.engine.answer, role, in)
 	if err == nil {
-		err = read(result, decision)
+		err = role.read(result, in.Claims, decision)
 	}
 	if err != nil {
 		decision.Verdict, decision.Stage = trustcheck.Undecided, "evaluation"
 		decision.Reasons = append(decision.Reasons, trustcheck.Reason{
 			Stage: "evaluation", Status: trustcheck.Unknown, Message: "evaluation_failed: " + err.Error(),
 		})
-	}
-	for i := range decision.Reasons {
-		if decision.Reasons[i].Line > 0 {
-			decision.Reasons[i].File = role.Ref.File
-		}
 	}
 	return decision
 }
@@ -128,70 +124,82 @@ func nanoseconds(now time.Time) ast.Number {
 	return ast.Number(fmt.Sprintf("%d%09d", now.Unix(), now.Nanosecond()))
 }
 
-// read takes over what trustcheck.trust.decision says.
-func read(result ast.Value, decision *trustcheck.Decision) error {
+// read takes over what trustcheck.trust.answer says. What is said of each condition
+// whatever the token is known since the role was prepared; the answer adds how it came out.
+func (r *Role) read(result ast.Value, claims ast.Object, decision *trustcheck.Decision) error {
 	object, ok := result.(ast.Object)
 	if !ok {
-		return errors.New("the decision is not an object")
+		return errors.New("the answer is not an object")
 	}
 	decision.Verdict = trustcheck.Verdict(text(object, "verdict"))
 	decision.Stage = text(object, "stage")
 	decision.Assumed = texts(object, "assumed")
-	reasons, ok := value(object, "reasons").(*ast.Array)
-	if !ok {
-		return errors.New("the decision has no list of reasons")
+	statuses := texts(object, "statuses")
+	if len(statuses) != len(r.conditions) {
+		return fmt.Errorf("the answer has %d conditions, the role %d", len(statuses), len(r.conditions))
 	}
-	for i := range reasons.Len() {
-		reason, err := readReason(reasons.Elem(i).Value)
-		if err != nil {
-			return err
+	parts, _ := value(object, "parts").(ast.Object)
+	decision.Reasons = make([]trustcheck.Reason, 0, len(statuses)+12)
+	for i, known := range r.conditions {
+		came := partStatuses(parts, i)
+		for p, part := range known.parts {
+			status := string(trustcheck.Satisfied)
+			if p < len(came) {
+				status = came[p]
+			}
+			decision.Reasons = append(decision.Reasons, part.with(status, claims))
 		}
-		decision.Reasons = append(decision.Reasons, reason)
+		if !known.covered {
+			decision.Reasons = append(decision.Reasons, known.with(statuses[i], claims))
+		}
 	}
 	return nil
 }
 
-func readReason(result ast.Value) (trustcheck.Reason, error) {
-	object, ok := result.(ast.Object)
-	if !ok {
-		return trustcheck.Reason{}, errors.New("a reason is not an object")
+// partStatuses are those of the parts of condition i, none where the whole is satisfied.
+func partStatuses(parts ast.Object, i int) []string {
+	if parts == nil || parts.Len() == 0 {
+		return nil
 	}
-	reason := trustcheck.Reason{
-		Stage:    text(object, "stage"),
-		Claim:    text(object, "claim"),
-		Operator: text(object, "operator"),
-		Status:   trustcheck.Status(text(object, "status")),
-		Source:   text(object, "source"),
-		Message:  text(object, "message"),
-		Refuses:  value(object, "refuses") != nil,
-		Way:      number(object, "way"),
-		Line:     number(object, "line"),
+	found := parts.Get(ast.IntNumberTerm(i))
+	if found == nil {
+		return nil
 	}
+	return textsOf(found.Value)
+}
+
+// with completes what is known of a condition by its status and by what the token brought.
+func (c *condition) with(status string, claims ast.Object) trustcheck.Reason {
+	reason := c.reason
+	reason.Status = trustcheck.Status(status)
 	if reason.Status == trustcheck.Satisfied && !reason.Refuses {
 		reason.Message = ""
 	}
-	var err error
-	if reason.Wanted, err = raw(object, "wanted"); err != nil {
-		return reason, err
+	for _, path := range c.paths {
+		if found, err := claims.Find(path); err == nil {
+			reason.Got = spell(found)
+		}
 	}
-	reason.Got, err = raw(object, "got")
-	return reason, err
+	return reason
 }
 
-func number(object ast.Object, key string) int {
-	found, _ := value(object, key).(ast.Number)
-	whole, _ := found.Int()
-	return whole
-}
-
-func raw(object ast.Object, key string) (json.RawMessage, error) {
-	found := value(object, key)
-	if found == nil {
-		return nil, nil
+// spell writes a value as JSON, numbers as they were spelled.
+func spell(found ast.Value) json.RawMessage {
+	switch found := found.(type) {
+	case ast.Number:
+		return json.RawMessage(found)
+	case ast.Boolean:
+		return json.RawMessage(strconv.FormatBool(bool(found)))
+	case ast.Null:
+		return json.RawMessage("null")
 	}
 	plain, err := ast.JSON(found)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", key, err)
+		return nil
 	}
-	return json.Marshal(plain)
+	text, err := json.Marshal(plain)
+	if err != nil {
+		return nil
+	}
+	return text
 }

@@ -22,9 +22,10 @@ type Role struct {
 	// Warnings name what the platform ignores, or stores although no token can fit.
 	Warnings []string
 
-	prepared ast.Value
-	platform platform.Platform
-	engine   *engine
+	prepared   ast.Value
+	conditions []condition
+	platform   platform.Platform
+	engine     *engine
 }
 
 // Platform finds the platform that a document belongs to; name may be empty where the
@@ -70,7 +71,109 @@ func (b *Bundle) Prepare(ctx context.Context, doc *trustcheck.Document, platform
 	}
 	role.Warnings = append(role.Warnings, texts(result, "warnings")...)
 	role.prepared = placed(result, doc, ready.Pointer)
+	if role.conditions, err = conditions(role.prepared, doc.File); err != nil {
+		return nil, fmt.Errorf("%s:%d: prepare the role: %w", doc.File, doc.Line, err)
+	}
 	return role, nil
+}
+
+// condition is what can be said of one condition before there is a token.
+type condition struct {
+	reason  trustcheck.Reason
+	parts   []condition
+	covered bool
+	// paths are the places of the claim that it reads; at most one exists in any token.
+	paths []ast.Ref
+}
+
+// conditions lists the conditions of a prepared role in the order of its statuses.
+func conditions(prepared ast.Value, file string) ([]condition, error) {
+	object, ok := prepared.(ast.Object)
+	if !ok {
+		return nil, errors.New("the prepared role is not an object")
+	}
+	var all []condition
+	complete := true
+	each(object, "conditions", func(found ast.Object) {
+		known, ok := readCondition(found, file)
+		complete = complete && ok
+		all = append(all, known)
+	})
+	if !complete {
+		return nil, errors.New("a condition does not say what it shows")
+	}
+	return all, nil
+}
+
+func readCondition(found ast.Object, file string) (condition, bool) {
+	shown, ok := value(found, "shown").(ast.Object)
+	if !ok {
+		return condition{}, false
+	}
+	known := condition{
+		covered: value(found, "covered") == ast.Boolean(true),
+		paths:   paths(found),
+		reason: trustcheck.Reason{
+			Stage:    text(shown, "stage"),
+			Claim:    text(shown, "claim"),
+			Operator: text(shown, "operator"),
+			Source:   text(shown, "source"),
+			Message:  text(shown, "message"),
+			Refuses:  value(shown, "refuses") != nil,
+			Way:      number(shown, "way"),
+			Line:     number(shown, "line"),
+		},
+	}
+	if known.reason.Line > 0 {
+		known.reason.File = file
+	}
+	if wanted := value(shown, "wanted"); wanted != nil {
+		known.reason.Wanted = spell(wanted)
+	}
+	each(found, "parts", func(part ast.Object) {
+		read, complete := readCondition(part, file)
+		ok = ok && complete
+		known.parts = append(known.parts, read)
+	})
+	return known, ok
+}
+
+func paths(found ast.Object) []ast.Ref {
+	if key, ok := value(found, "key").(ast.String); ok {
+		return []ast.Ref{{ast.StringTerm(string(key))}}
+	}
+	list, ok := value(found, "paths").(*ast.Array)
+	if !ok {
+		return nil
+	}
+	var all []ast.Ref
+	list.Foreach(func(path *ast.Term) {
+		if steps, ok := path.Value.(*ast.Array); ok {
+			var ref ast.Ref
+			steps.Foreach(func(step *ast.Term) { ref = append(ref, step) })
+			all = append(all, ref)
+		}
+	})
+	return all
+}
+
+// each calls visit for the objects of a list.
+func each(object ast.Object, key string, visit func(ast.Object)) {
+	list, ok := value(object, key).(*ast.Array)
+	if !ok {
+		return
+	}
+	list.Foreach(func(element *ast.Term) {
+		if member, ok := element.Value.(ast.Object); ok {
+			visit(member)
+		}
+	})
+}
+
+func number(object ast.Object, key string) int {
+	found, _ := value(object, key).(ast.Number)
+	whole, _ := found.Int()
+	return whole
 }
 
 // extended compiles the modules that a role brings together with all others.
@@ -165,13 +268,15 @@ func text(object ast.Object, key string) string {
 	return string(found)
 }
 
-func texts(object ast.Object, key string) []string {
-	list, ok := value(object, key).(*ast.Array)
+func texts(object ast.Object, key string) []string { return textsOf(value(object, key)) }
+
+func textsOf(list ast.Value) []string {
+	array, ok := list.(*ast.Array)
 	if !ok {
 		return nil
 	}
-	var all []string
-	list.Foreach(func(element *ast.Term) {
+	all := make([]string, 0, array.Len())
+	array.Foreach(func(element *ast.Term) {
 		if found, ok := element.Value.(ast.String); ok {
 			all = append(all, string(found))
 		}

@@ -45,6 +45,8 @@ holds("claim", "pattern", condition) if _matched(input.claims[condition.key], co
 
 holds("claim", "pattern_any", condition) if _some_matched(input.claims[condition.key], condition.pattern)
 
+holds("claim", "filled", condition) if _filled(input.claims[condition.key])
+
 holds("claim", "text", condition) if is_string(input.claims[condition.key])
 
 holds("folded", "in", condition) if value("folded", condition) in condition.values
@@ -54,6 +56,8 @@ holds("folded", "in_any", condition) if _some_in(value("folded", condition), con
 holds("pointer", "in_any", condition) if _some_in(value("pointer", condition), condition.values)
 
 holds("pointer", "pattern_any", condition) if _some_matched(value("pointer", condition), condition.pattern)
+
+holds("pointer", "filled", condition) if _filled(value("pointer", condition))
 
 holds("pointer", "text", condition) if is_string(value("pointer", condition))
 
@@ -88,6 +92,11 @@ _some_matched(found, pattern) if {
 	is_array(found)
 	some element in found
 	_matched(element, pattern)
+}
+
+_filled(found) if {
+	is_string(found)
+	found != ""
 }
 
 _texts(found) if is_string(found)

@@ -1,5 +1,6 @@
 package trustcheck.trust
 
+import data.trustcheck.platform.aws
 import data.trustcheck.platform.vault
 
 # METADATA
@@ -9,3 +10,14 @@ import data.trustcheck.platform.vault
 #   it through the condition's own `analysis` member.
 # scope: document
 platform_test("vault", condition) := vault.test(condition.name, condition)
+
+platform_test("aws", condition) := aws.test(condition.name, condition)
+
+# METADATA
+# description: |
+#   What a platform adds to the reason of such a condition: `got`, `message` and
+#   `assumption`, where only a token can tell.
+# scope: document
+default platform_shows(_, _) := {}
+
+platform_shows("aws", condition) := aws.shows(condition)

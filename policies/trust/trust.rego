@@ -1,21 +1,19 @@
 # METADATA
 # title: Trust
 # description: |
-#   The judge. A prepared role is a list of stages, in the order in which the
-#   platform goes through them; all must pass. A stage passes when one of its ways
-#   is satisfied and none of its refusals is. A way, or a refusal, is a list of
-#   conditions. Everything is three-valued: satisfied, failed, unknown.
+#   The judge. A role is a list of stages, in the order in which the platform goes
+#   through them; all must pass. A stage passes when one of its ways is satisfied and none
+#   of its refusals is. A way, or a refusal, is a list of conditions. Everything is
+#   three-valued: satisfied, failed, unknown.
 #
-#   `allow` stops at the first failure; `decision` evaluates every condition and
-#   says what became of it. Both read the same conditions.
+#   `allow` stops at the first failure; `decision` evaluates every condition and says
+#   what became of it. Both read the same conditions.
 package trustcheck.trust
 
 import data.trustcheck.match
 
-# METADATA
-# description: |
-#   The prepared role: named by `input.role` and stored below data.trustcheck.ways,
-#   or handed over in `input.role` itself.
+# The prepared role: named by `input.role` and stored below data.trustcheck.ways, or
+# handed over in `input.role` itself.
 _role := data.trustcheck.ways[input.role] if is_string(input.role)
 
 _role := input.role if is_object(input.role)
@@ -25,53 +23,64 @@ _role := input.role if is_object(input.role)
 # entrypoint: true
 default allow := false
 
-# What holds without alternatives is asked first, condition by condition.
+# What nearly every token of nearly every role comes down to, spelled out: top-level claims that
+# hold one value each. Lists, pointers and twins are left to the general form below.
 allow if {
-	every condition in _role.required.neutral {
-		match.holds(condition.reads, condition.test, condition)
+	not input.folded
+	every condition in _role.quick.in {
+		input.claims[condition.key] in condition.values
 	}
-	every condition in _role.required.own {
-		status(condition.test, condition) == "satisfied"
+	every condition in _role.quick.pattern {
+		found := input.claims[condition.key]
+		is_string(found)
+		regex.match(condition.pattern, found)
 	}
-	every stage in _role.alternatives {
-		_admits(stage)
+	every condition in _role.quick.filled {
+		found := input.claims[condition.key]
+		is_string(found)
+		found != ""
+	}
+	every condition in _role.quick.platform {
+		platform_test(condition.platform, condition) == "satisfied"
+	}
+	every condition in _role.quick.rest {
+		status(condition.judge, condition) == "satisfied"
 	}
 }
 
-_admits(stage) if {
-	some way in stage.ways
-	every condition in way.conditions {
-		status(condition.test, condition) == "satisfied"
-	}
-	every refusal in stage.refusals {
-		_harmless(refusal)
+allow if {
+	count(_role.conditions) > 0
+	every status in statuses {
+		status == "satisfied"
 	}
 }
 
-# A refusal is out of the way only when one of its conditions has failed: an
-# unknown one may well refuse.
-_harmless(refusal) if {
-	some condition in refusal.conditions
-	status(condition.test, condition) == "failed"
+allow if {
+	count(_role.alternatives) > 0
+	count(_failed) == 0
+	count(_unknown) == 0
 }
 
 # METADATA
 # description: |
-#   What a condition comes to, satisfied, failed or unknown. Total: a condition that
-#   no test answers for is failed. The first argument repeats `condition.test`.
+#   What a condition comes to, satisfied, failed or unknown; the first argument repeats
+#   `condition.judge`. Total: a condition that no test answers for is failed.
 # scope: document
 default status(_, _) := "failed"
-
-status(test, condition) := "satisfied" if match.holds(condition.reads, test, condition)
 
 status("platform", condition) := platform_test(condition.platform, condition)
 
 status("unknown", _) := "unknown"
 
-# A rule of the user's own.
 status("rule", condition) := "satisfied" if data.trustcheck.rules[condition.rule].allow == true
 
 status("role", condition) := "satisfied" if data.trustcheck.roles[condition.role].allow == true
+
+status("matcher", condition) := "satisfied" if match.holds(condition.reads, condition.test, condition)
+
+# METADATA
+# description: The status of every condition, in the order of `conditions` in the prepared role.
+statuses := [status(condition.judge, condition) | some condition in _role.conditions]
 
 # METADATA
 # description: |
@@ -86,90 +95,93 @@ decision := {
 
 # METADATA
 # description: |
-#   The same with `outcome` in place of `reasons`, for those who hold the prepared role.
+#   The same with bare statuses in place of reasons, for those who hold the prepared role.
 # entrypoint: true
 answer := {
 	"verdict": _verdict,
 	"stage": _stage,
-	"outcome": outcome,
+	"statuses": statuses,
+	"parts": parts,
 	"assumed": assumed,
 }
 
 # METADATA
 # description: |
-#   Every condition of every stage in order, with its status and, where the claim is
-#   there, what came.
-reasons := [reason |
-	some s, w, c
-	entry := outcome[s][w][c]
-	condition := _ways[s][w].conditions[c]
-	some reason in _shown(condition, entry)
-]
-
-_ways := [array.concat(stage.ways, stage.refusals) | some stage in _role.stages]
-
-_shown(condition, entry) := [_reason(condition.shown, entry)] if count(entry) < 3
-
-_shown(condition, entry) := array.concat(
-	[_reason(condition.parts[p].shown, part) | some p, part in entry[2]],
-	[_reason(condition.shown, entry) | not condition.covered],
-) if {
-	count(entry) > 2
+#   The statuses of a condition's parts, by the condition's place. A platform's parts are
+#   asked only where the whole is not satisfied: otherwise so are they. Those of the user's
+#   own rules explain; what counts is the rule.
+parts[i] := [platform_test(condition.platform, part) | some part in condition.parts] if {
+	some i in _role.divided
+	statuses[i] != "satisfied"
+	condition := _role.conditions[i]
 }
 
-_reason(shown, entry) := object.union(shown, object.union({"status": entry[0]}, {"got": found | some found in entry[1]}))
-
-# METADATA
-# description: |
-#   The bare statuses: one list per stage, one per way or refusal (refusals after the
-#   ways), one entry per condition: its status, what came (in a list that is empty when the
-#   claim is absent) and, where the condition has parts, the same of each part. `reasons`
-#   says the same in full.
-outcome := [lists |
-	some stage in _role.stages
-	lists := [entries |
-		some way in array.concat(stage.ways, stage.refusals)
-		entries := [_entry(condition, status(condition.test, condition)) | some condition in way.conditions]
-	]
-]
-
-_entry(condition, result) := [result, match.got(condition)] if condition.parts == []
-
-_entry(condition, result) := [result, match.got(condition), _parts(condition.test, result, condition)] if condition.parts != []
-
-# What is satisfied as a whole is satisfied in every part; otherwise each part is asked.
-_parts("platform", "satisfied", condition) := [["satisfied", match.got(part)] | some part in condition.parts]
-
-_parts("platform", result, condition) := [[platform_test(condition.platform, part), match.got(part)] |
-	some part in condition.parts
-] if {
-	result != "satisfied"
+parts[i] := [_word(part.id in holding) | some part in condition.parts] if {
+	some i in _role.explained
+	condition := _role.conditions[i]
+	holding := _holding(condition.test, condition)
 }
 
-# The parts of a rule of the user's own explain; what counts is the rule.
-_parts("role", _, condition) := [[_word(holds), match.got(part)] |
-	some part in condition.parts
-	holds := part.id in object.get(data.trustcheck.roles, [condition.role, "__parts"], set())
-]
+_holding("role", condition) := object.get(data.trustcheck.roles, [condition.role, "__parts"], set())
 
-_parts("rule", _, condition) := [[_word(holds), match.got(part)] |
-	some part in condition.parts
-	holds := part.id in object.get(data.trustcheck.rules, [condition.rule, "__parts"], set())
-]
+_holding("rule", condition) := object.get(data.trustcheck.rules, [condition.rule, "__parts"], set())
 
 _word(true) := "satisfied"
 
 _word(false) := "failed"
 
-_stage_status := [result |
-	some s, stage in _role.stages
-	ways := count(stage.ways)
-	results := [_all(entries) | some entries in outcome[s]]
-	result := _worst({_any(array.slice(results, 0, ways)), _none(array.slice(results, ways, count(results)))})
+# METADATA
+# description: |
+#   Every condition in order, with its status and, where the claim is there, what came. Parts
+#   come before the condition that they belong to, and in its place where they say all of it.
+reasons := [reason |
+	some i, condition in _role.conditions
+	some reason in array.concat(_part_reasons(i, condition), _own_reason(i, condition))
 ]
 
-# A way is satisfied when all its conditions are, failed as soon as one is.
-_all(entries) := _worst({entry[0] | some entry in entries})
+default _part_reasons(_, _) := []
+
+_part_reasons(i, condition) := [_reason(part, found[p]) | some p, part in condition.parts] if found := parts[i]
+
+_part_reasons(i, condition) := [_reason(part, "satisfied") | some part in condition.parts] if not parts[i]
+
+_own_reason(i, condition) := [_reason(condition, statuses[i])] if not condition.covered
+
+_own_reason(_, condition) := [] if condition.covered
+
+_reason(condition, result) := object.union(condition.shown, object.union(
+	{"status": result},
+	{"got": found | some found in match.got(condition)},
+))
+
+# --- the verdict ---
+
+# Stages without alternatives fail with any of their conditions.
+_failed contains _role.conditions[i].stage if {
+	some i, "failed" in statuses
+	_role.conditions[i].plain
+}
+
+_failed contains stage.stage if {
+	some stage in _role.alternatives
+	_result(stage) == "failed"
+}
+
+_unknown contains _role.conditions[i].stage if {
+	some i, "unknown" in statuses
+	_role.conditions[i].plain
+}
+
+_unknown contains stage.stage if {
+	some stage in _role.alternatives
+	_result(stage) == "unknown"
+}
+
+# Some way admits, and every refusal is out of the way: an unknown one may well refuse.
+_result(stage) := _worst({
+	_best({_worst({statuses[i] | some i in way}) | some way in stage.ways}),
+	_opposite(_best({_worst({statuses[i] | some i in refusal}) | some refusal in stage.refusals})),
+})
 
 _worst(results) := "failed" if {
 	"failed" in results
@@ -177,40 +189,36 @@ _worst(results) := "failed" if {
 	"unknown" in results
 } else := "satisfied"
 
-default _any(_) := "failed"
-
-_any(results) := "satisfied" if {
+_best(results) := "satisfied" if {
 	"satisfied" in results
 } else := "unknown" if {
 	"unknown" in results
-}
+} else := "failed"
 
-default _none(_) := "satisfied"
+_opposite("satisfied") := "failed"
 
-_none(results) := "failed" if {
-	"satisfied" in results
-} else := "unknown" if {
-	"unknown" in results
-}
+_opposite("failed") := "satisfied"
+
+_opposite("unknown") := "unknown"
 
 default _verdict := "undecided"
 
-_verdict := "deny" if "failed" in _stage_status
+_verdict := "deny" if count(_failed) > 0
 
 _verdict := "allow" if {
-	count(_stage_status) > 0
-	every result in _stage_status {
-		result == "satisfied"
-	}
+	count(_role.conditions) > 0
+	count(_failed) == 0
+	count(_unknown) == 0
 }
 
 default _stage := ""
 
-_stage := _role.stages[_first("failed")].name
+_stage := _role.stages[min(_failed)].name if count(_failed) > 0
 
-_stage := _role.stages[_first("unknown")].name if _verdict == "undecided"
-
-_first(wanted) := min([i | some i, result in _stage_status; result == wanted])
+_stage := _role.stages[min(_unknown)].name if {
+	count(_failed) == 0
+	count(_unknown) > 0
+}
 
 # METADATA
 # description: |

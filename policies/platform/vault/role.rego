@@ -45,6 +45,14 @@ stages := [{"name": name, "ways": [{"conditions": conditions}], "refusals": []} 
 	count(conditions) > 0
 ]
 
+# METADATA
+# description: |
+#   One condition for several that nearly every token satisfies together, for the quick form.
+quick := {
+	"covers": ["algorithm", "registered", "times"],
+	"condition": {"platform": "vault", "name": "plain_token", "algorithms": _algorithms, "leeway": _leeway},
+}
+
 # path_login.go pathLogin: only roles of type jwt can log in with a token.
 _role_type := [{
 	"test": "never",
@@ -246,16 +254,16 @@ _times := [{
 
 # Unset or zero means the default, negative means none. Seconds.
 _leeway := {
-	"skew": _seconds(_role.clock_skew_leeway, 60),
-	"expiration": _seconds(_role.expiration_leeway, 150),
-	"not_before": _seconds(_role.not_before_leeway, 150),
+	"skew": _leeway_of(_role.clock_skew_leeway, 60),
+	"expiration": _leeway_of(_role.expiration_leeway, 150),
+	"not_before": _leeway_of(_role.not_before_leeway, 150),
 }
 
-_seconds(0, unset) := unset
+_leeway_of(0, unset) := unset
 
-_seconds(given, _) := given if given > 0
+_leeway_of(given, _) := given if given > 0
 
-_seconds(given, _) := 0 if given < 0
+_leeway_of(given, _) := 0 if given < 0
 
 _no_audience := [{
 	"test": "platform",
@@ -326,10 +334,7 @@ _bound_claims := [object.union_n([_place({"pointer": claim}), _bound_test(wanted
 # https://developer.hashicorp.com/vault/docs/concepts/policies and vault/request_handling.go.
 _core := array.concat(
 	[object.union(_place(_user_selector), {
-		"test": "platform",
-		"platform": "vault",
-		"name": "alias",
-		"analysis": "nonempty",
+		"test": "filled",
 		"claim": _role.user_claim,
 		"operator": "not empty",
 		"source": "user_claim",
