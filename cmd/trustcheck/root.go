@@ -52,6 +52,7 @@ func rootCommand(std streams) *cobra.Command {
 		checkCommand(all),
 		tokenCommand(all),
 		issuerCommand(all),
+		serveCommand(all),
 		versionCommand(all),
 	)
 	return root
