@@ -10,12 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of ReadDocument: levels of objects and lists, and bytes of text. Both
-// are far above any document a platform stores (an AWS policy has at most 20,480
-// characters, a Vault request 32 MiB).
+// Bounds of ReadDocument: levels of objects and lists, bytes of text, and members
+// and items together. All are far above any document a platform stores (an AWS
+// policy has at most 20,480 characters, a Vault request 32 MiB).
 const (
-	MaxDocumentDepth = 200
-	MaxDocumentSize  = 32 << 20
+	MaxDocumentDepth   = 200
+	MaxDocumentSize    = 32 << 20
+	MaxDocumentMembers = 1 << 20
 )
 
 // ReadError says where a text is not what was wanted. Its message quotes at most
@@ -223,7 +224,9 @@ func (r *documentReader) member(object map[string]any) *ReadError {
 		return &ReadError{Line: place.Line, Column: place.Column,
 			Message: pointer + ": want a member once", First: r.positions[pointer].Line}
 	}
-	r.positions[pointer] = place
+	if err := r.record(pointer, place); err != nil {
+		return err
+	}
 	r.space()
 	if r.peek() != ':' {
 		return r.wanted("':' after a member name")
@@ -236,6 +239,14 @@ func (r *documentReader) member(object map[string]any) *ReadError {
 	return err
 }
 
+func (r *documentReader) record(pointer string, place Position) *ReadError {
+	if len(r.positions) > MaxDocumentMembers {
+		return r.errorf("want at most %d members, got more", MaxDocumentMembers)
+	}
+	r.positions[pointer] = place
+	return nil
+}
+
 func (r *documentReader) list() (any, *ReadError) {
 	list := []any{}
 	if r.peek() == ']' {
@@ -245,7 +256,9 @@ func (r *documentReader) list() (any, *ReadError) {
 	for {
 		outer := len(r.pointer)
 		r.pointer = strconv.AppendInt(append(r.pointer, '/'), int64(len(list)), 10)
-		r.positions[string(r.pointer)] = r.position()
+		if err := r.record(string(r.pointer), r.position()); err != nil {
+			return nil, err
+		}
 		value, err := r.value()
 		if err != nil {
 			return nil, err

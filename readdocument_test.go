@@ -81,6 +81,16 @@ func TestReadDocumentRefusesHugeText(t *testing.T) {
 	}
 }
 
+func TestReadDocumentRefusesManyMembers(t *testing.T) {
+	list := func(n int) []byte { return []byte("[" + strings.Repeat("0,", n-1) + "0]") }
+	if _, err := ReadDocument("f", list(MaxDocumentMembers)); err != nil {
+		t.Errorf("want the last number of members that is admitted, got %v", err)
+	}
+	if _, err := ReadDocument("f", list(MaxDocumentMembers+1)); err == nil || err.Error() != "f:1: want at most 1048576 members, got more" {
+		t.Errorf("want a refusal for members, got %v", err)
+	}
+}
+
 // What is admitted means the same as encoding/json says, and what encoding/json
 // refuses is refused.
 func FuzzReadDocument(f *testing.F) {

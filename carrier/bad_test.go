@@ -58,6 +58,8 @@ func TestBadFilesAreNamed(t *testing.T) {
 		{"cyclic locals in a function", "a.tf", "locals {\n  a = upper(local.b)\n  b = upper(local.a)\n}\nresource \"aws_iam_role\" \"r\" { name = upper(local.a) }", "a.tf:2: local.a: want a value that does not refer to itself, got a cycle"},
 		{"resource twice", "a.tf", "resource \"aws_iam_role\" \"r\" {}\nresource \"aws_iam_role\" \"r\" {}", "a.tf:2: aws_iam_role.r: want it once, got it in a.tf:1 and here"},
 		{"HCL in JSON, duplicate", "a.tf.json", "{\"locals\": {},\n\"locals\": {}}", "a.tf.json:2: /locals: want a member once, got it on lines 1 and 2"},
+		{"HCL in JSON, brackets in a text", "a.tf.json", "{\"locals\":\n{\"a\": \"${" + strings.Repeat("(", 1_000_000) + "\"}}", "a.tf.json:2: want at most 200 levels of nesting, got more"},
+		{"HCL in JSON, brackets in a type", "a.tf.json", "{\"variable\": {\"a\":\n{\"type\": \"" + strings.Repeat("list(", 400_000) + "\"}}}", "a.tf.json:2: want at most 200 levels of nesting, got more"},
 		{"cyclic conditions", "a.yaml", "Resources:\n  R: {Type: 'AWS::IAM::Role', Condition: A}\nConditions:\n  A: !Not [{Condition: B}]\n  B: !Not [{Condition: A}]\n", "a.yaml:4: Conditions/A: want a condition that does not refer to itself, got a cycle"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -223,19 +225,22 @@ func TestWalkHonoursIgnoreFiles(t *testing.T) {
 func TestWalkBoundsLinks(t *testing.T) {
 	outside, root := t.TempDir(), t.TempDir()
 	write(t, outside, map[string]string{"secret.json": "{}"})
-	write(t, root, map[string]string{"a/x.json": "{}", "b/y.json": "{}"})
+	write(t, root, map[string]string{"a/x.json": "{}", "b/y.json": "{}", "b/data": "{}"})
 	for link, target := range map[string]string{
-		"a/loop": "..", "b/inside": "../a", "out": outside, "out.json": filepath.Join(outside, "secret.json"), "dangling.json": "nowhere",
+		"a/loop": "..", "b/inside": "../a", "b/again.json": "y.json", "b/named.json": "data", "out": outside, "out.json": filepath.Join(outside, "secret.json"), "dangling.json": "nowhere",
 	} {
 		if err := os.Symlink(target, filepath.Join(root, link)); err != nil {
 			t.Skip("no symbolic links here:", err)
 		}
 	}
-	if got := strings.Join(walked(t, root, ""), " "); got != "a/x.json b/y.json" {
+	if got := strings.Join(walked(t, root, ""), " "); got != "a/x.json b/named.json b/y.json" {
 		t.Errorf("got %s", got)
 	}
 	if got := strings.Join(walked(t, root, "out.json"), " "); got != "out.json" {
-		t.Errorf("a link that is named: got %s", got)
+		t.Errorf("a link that the user names: got %s", got)
+	}
+	if got := strings.Join(walked(t, root, "b/inside"), " "); got != "b/inside/x.json" {
+		t.Errorf("a directory that the user names by a link: got %s", got)
 	}
 }
 

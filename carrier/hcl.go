@@ -137,12 +137,17 @@ func parseHCL(name string, text []byte) (hcl.Body, error) {
 	var file *hcl.File
 	var diags hcl.Diagnostics
 	if strings.HasSuffix(name, ".json") {
-		if _, err := trustcheck.ReadDocument(name, text); err != nil {
+		doc, err := trustcheck.ReadDocument(name, text)
+		if err != nil {
+			return nil, err
+		}
+		if err := checkTexts(fromDocument(doc)); err != nil {
 			return nil, err
 		}
 		file, diags = hcljson.Parse(text, name)
 	} else {
-		if err := checkNesting(name, text); err != nil {
+		tokens, _ := hclsyntax.LexConfig(text, name, hcl.InitialPos)
+		if err := checkNesting(tokens); err != nil {
 			return nil, err
 		}
 		file, diags = hclsyntax.ParseConfig(text, name, hcl.InitialPos)
@@ -155,8 +160,7 @@ func parseHCL(name string, text []byte) (hcl.Body, error) {
 
 // checkNesting refuses a text that HCL's recursive parser or evaluator could not
 // take.
-func checkNesting(name string, text []byte) error {
-	tokens, _ := hclsyntax.LexConfig(text, name, hcl.InitialPos)
+func checkNesting(tokens hclsyntax.Tokens) error {
 	depth, operators := 0, 0
 	for _, token := range tokens {
 		switch token.Type {
@@ -182,6 +186,37 @@ func checkNesting(name string, text []byte) error {
 		}
 	}
 	return nil
+}
+
+// checkTexts does so for the texts of JSON syntax, which HCL reads as templates and
+// in a few places as expressions.
+func checkTexts(n *node) error {
+	check := func(text string, at place) error {
+		if len(text) <= maxHCLDepth {
+			return nil
+		}
+		for _, lex := range []func([]byte, string, hcl.Pos) (hclsyntax.Tokens, hcl.Diagnostics){hclsyntax.LexTemplate, hclsyntax.LexExpression} {
+			tokens, _ := lex([]byte(text), at.file, hcl.Pos{Line: at.line, Column: at.column})
+			if err := checkNesting(tokens); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, item := range n.items() {
+		if err := checkTexts(item); err != nil {
+			return err
+		}
+	}
+	for _, m := range n.members() {
+		if err := check(m.name, m.place); err != nil {
+			return err
+		}
+		if err := checkTexts(m.value); err != nil {
+			return err
+		}
+	}
+	return check(n.text(), n.place)
 }
 
 func hclPlace(r hcl.Range) place {
@@ -554,8 +589,8 @@ func (s scope) jsonBody(body hcl.Body, at place) *node {
 			continue
 		}
 		value := s.eval(a.Expr)
-		if isBlock(name) && value.isObject() {
-			value = &node{value.place, []*node{value}}
+		if isBlock(name) {
+			value = blockList(value)
 		}
 		out.members = append(out.members, member{name, hclPlace(a.NameRange), value})
 	}
@@ -564,6 +599,23 @@ func (s scope) jsonBody(body hcl.Body, at place) *node {
 		return p.line < q.line || p.line == q.line && p.column < q.column
 	})
 	return &node{at, out}
+}
+
+// blockList makes the list that blocks are of what JSON syntax has for them: an
+// object, or a list of such, down to the blocks inside.
+func blockList(n *node) *node {
+	if n.isObject() {
+		n = &node{n.place, []*node{n}}
+	}
+	for _, block := range n.items() {
+		members := block.members()
+		for i, m := range members {
+			if isBlock(m.name) {
+				members[i].value = blockList(m.value)
+			}
+		}
+	}
+	return n
 }
 
 // isBlock names the blocks of the relevant types.

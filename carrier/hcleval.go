@@ -75,6 +75,40 @@ func (s scope) eval(expr hcl.Expression) *node {
 			}
 		}
 	}
+	if _, native := expr.(hclsyntax.Expression); !native {
+		return s.json(expr)
+	}
+	return s.plain(expr)
+}
+
+// json evaluates an expression in JSON syntax, whose texts are templates.
+func (s scope) json(expr hcl.Expression) *node {
+	at := hclPlace(expr.Range())
+	if pairs, diags := hcl.ExprMap(expr); !diags.HasErrors() {
+		out := &object{}
+		for _, p := range pairs {
+			key := s.plain(p.Key)
+			name, ok := key.value.(string)
+			if !ok {
+				return &node{at, key.value}
+			}
+			out.members = append(out.members, member{name, hclPlace(p.Key.Range()), s.json(p.Value)})
+		}
+		return &node{at, out}
+	}
+	if items, diags := hcl.ExprList(expr); !diags.HasErrors() {
+		list := make([]*node, len(items))
+		for i, item := range items {
+			list[i] = s.json(item)
+		}
+		return &node{at, list}
+	}
+	// Without a context HCL gives the text itself, not what it means.
+	if v, _ := expr.Value(nil); v.Type() == cty.String && v.IsKnown() && !v.IsNull() {
+		if template := parseTemplate([]byte(v.AsString()), at.file, expr.Range().Start); template != nil {
+			return &node{at, s.eval(template).value}
+		}
+	}
 	return s.plain(expr)
 }
 

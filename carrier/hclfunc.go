@@ -214,6 +214,18 @@ func (m *module) fileFunction() function.Function {
 	})
 }
 
+// parseTemplate returns nil for a template with an error.
+func parseTemplate(text []byte, file string, at hcl.Pos) hclsyntax.Expression {
+	if tokens, _ := hclsyntax.LexTemplate(text, file, at); checkNesting(tokens) != nil {
+		return nil
+	}
+	expr, diags := hclsyntax.ParseTemplate(text, file, at)
+	if diags.HasErrors() {
+		return nil
+	}
+	return expr
+}
+
 // templateFile evaluates templatefile(), which sees only the values it is given.
 func (s scope) templateFile(e *hclsyntax.FunctionCallExpr) *node {
 	name, ok := s.eval(e.Args[0]).value.(string)
@@ -222,11 +234,11 @@ func (s scope) templateFile(e *hclsyntax.FunctionCallExpr) *node {
 	}
 	given := s.eval(e.Args[1])
 	text, err := s.m.readFile(name)
-	if err != nil || !given.isObject() || checkNesting(name, text) != nil {
+	if err != nil || !given.isObject() {
 		return nil
 	}
-	expr, diags := hclsyntax.ParseTemplate(text, name, hcl.InitialPos)
-	if diags.HasErrors() {
+	expr := parseTemplate(text, name, hcl.InitialPos)
+	if expr == nil {
 		return nil
 	}
 	inner := scope{m: s.m, names: map[string]*node{}}

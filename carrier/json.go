@@ -272,7 +272,9 @@ func (r *reading) jsonValue(v span) {
 		items, err := v.list()
 		r.fail(err)
 		for i, item := range items {
-			r.jsonItem(item, "/"+strconv.Itoa(i))
+			if item.first() == '{' { // Scalars in a list are no documents.
+				r.jsonItem(item, "/"+strconv.Itoa(i))
+			}
 		}
 	case '{':
 		members, err := v.object()

@@ -13,7 +13,7 @@ import (
 
 // maxMembers bounds one document after aliases, locals and references are put in
 // place of their names, so that a few lines cannot stand for gigabytes.
-const maxMembers = 1 << 20
+const maxMembers = trustcheck.MaxDocumentMembers
 
 // node is a value with its place. Every reader makes nodes, and every envelope is
 // opened on nodes, so a shape is recognised in JSON and in YAML alike.

@@ -48,6 +48,8 @@ func TestEnvelopesAreKnownByShape(t *testing.T) {
 		{"a flow mapping", "a.yml", `{a: 1}`, "yaml||"},
 		{"several", "a.json", "{\"a\": 1}\n{\"b\": 1}\n", "json||/0 json||/1"},
 		{"Rego", "deploy.rego", "package trustcheck.roles.deploy\n", "rego|deploy|"},
+		{"scalars in a list", "a.json", `["a", {"b": 1}, [1]]`, "json||/1"},
+		{"scalars in a YAML list", "a.yaml", "- a\n- b: 1\n", "yaml||/1"},
 		{"empty list", "a.json", `[]`, ""},
 		{"empty YAML", "a.yaml", "# nothing\n", ""},
 	} {

@@ -290,3 +290,32 @@ func TestPolicyDocumentKeepsUnknownsSmall(t *testing.T) {
 		}
 	}
 }
+
+// The same module in JSON syntax, where blocks are objects or lists of them.
+func TestJSONSyntaxHasBlocksAsObjects(t *testing.T) {
+	docs, err := Read("main.tf.json", []byte(`{
+  "variable": {"u": {}},
+  "data": {"aws_iam_policy_document": {"p": {"statement": {
+    "actions": ["sts:x"],
+    "principals": {"type": "Federated", "identifiers": ["${var.u}"]},
+    "condition": [{"test": "StringEquals", "variable": "h:sub", "values": ["v"]}]
+  }}}},
+  "resource": {"aws_iam_role": {"r": {"assume_role_policy": "${data.aws_iam_policy_document.p.json}"}}}
+}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+		"Effect": "Allow", "Action": "sts:x", "Principal": map[string]any{"Federated": nil},
+		"Condition": map[string]any{"StringEquals": map[string]any{"h:sub": "v"}},
+	}}}
+	if got := lookup(docs[0].Value, "/json"); !reflect.DeepEqual(got, want) {
+		t.Errorf("want %v, got %v", want, got)
+	}
+	if reason := docs[0].Unknown["/json/Statement/0/Principal/Federated"]; reason != "var.u is not known offline" {
+		t.Errorf("want the principal unknown, got %v", docs[0].Unknown)
+	}
+	if got := lookup(docs[1].Value, "/assume_role_policy"); !reflect.DeepEqual(got, want) {
+		t.Errorf("through a template: want %v, got %v, unknown %v", want, got, docs[1].Unknown)
+	}
+}

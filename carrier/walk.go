@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sort"
 	"strings"
 
 	"github.com/trustcheck/trustcheck"
@@ -31,9 +30,9 @@ type Result struct {
 //
 // Below a directory it passes over what .gitignore and .trustcheckignore files
 // exclude, files whose name is of no known format, binary files, the directories
-// .git, .hg, .svn and .terraform, and symbolic links that lead out of the
-// directory or to what it has already seen. A path named in paths is read whatever
-// its name.
+// .git, .hg, .svn and .terraform, and symbolic links, except those that give a file
+// below the directory the only name by which its format is known. A path named in
+// paths is read whatever its name.
 func Walk(ctx context.Context, paths []string, visit func(Result) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -213,7 +212,7 @@ func walkPath(path string, each func(unit) bool) {
 		each(unit{path: path, err: err})
 		return
 	}
-	w := &walker{root: real, seen: map[string]bool{real: true}, each: each}
+	w := &walker{root: real, each: each}
 	w.directory(path, real, ignoreAbove(real))
 }
 
@@ -240,8 +239,7 @@ func isModuleFile(name string) bool {
 }
 
 type walker struct {
-	root string
-	seen map[string]bool // directories and linked files, by their real path
+	root string // the directory's path without links
 	each func(unit) bool
 }
 
@@ -254,39 +252,33 @@ func (w *walker) directory(path, real string, outer *ignore) bool {
 	}
 	ignored := outer.in(real)
 	var module, others []string
-	targets := map[string]string{} // directories, and where links lead
+	directories := map[string]bool{}
 	for _, e := range entries {
-		target, isDir, ok := w.resolve(filepath.Join(path, e.Name()), filepath.Join(real, e.Name()), e)
+		name := e.Name()
 		switch {
-		case !ok || ignored.match(filepath.Join(real, e.Name()), isDir):
-		case isDir:
-			if !isPassedOver(e.Name()) {
-				others = append(others, e.Name())
-				targets[e.Name()] = target
+		case ignored.match(filepath.Join(real, name), e.IsDir()):
+		case e.IsDir():
+			if !isPassedOver(name) {
+				others = append(others, name)
+				directories[name] = true
 			}
-		case isModuleFile(e.Name()):
-			module = append(module, filepath.Join(path, e.Name()))
-		case formatByName(e.Name()) != formatNone && !isVariables(e.Name()):
-			others = append(others, e.Name())
+		case !e.Type().IsRegular() && !w.isOnlyName(filepath.Join(real, name), e):
+		case isModuleFile(name):
+			module = append(module, filepath.Join(path, name))
+		case formatByName(name) != formatNone:
+			others = append(others, name)
 		}
 	}
 	if hasConfiguration(module) && !w.each(unit{path: path, files: module}) {
 		return false
 	}
-	sort.Strings(others)
-	for _, name := range others {
+	for _, name := range others { // in the order of names, as ReadDir has them
 		inner := filepath.Join(path, name)
-		if target, isDir := targets[name]; isDir {
-			if w.seen[target] {
-				continue
-			}
-			w.seen[target] = true
-			if !w.directory(inner, target, ignored) {
+		if directories[name] {
+			if !w.directory(inner, filepath.Join(real, name), ignored) {
 				return false
 			}
-			continue
-		}
-		if !w.each(unit{path: inner}) {
+		} else if !w.each(unit{path: inner}) {
 			return false
 		}
 	}
@@ -306,22 +298,17 @@ func isPassedOver(name string) bool {
 	return name == ".git" || name == ".hg" || name == ".svn" || name == ".terraform"
 }
 
-// resolve follows a link that stays below the root and leads to what the walk has
-// not seen. It returns the real path.
-func (w *walker) resolve(path, real string, e fs.DirEntry) (target string, isDir, ok bool) {
+// isOnlyName tells whether a link names a file below the root that the walk will
+// not come across by a name of its own. Directories need no links: those below the
+// root are walked, all others are none of ours.
+func (w *walker) isOnlyName(path string, e fs.DirEntry) bool {
 	if e.Type()&fs.ModeSymlink == 0 {
-		return real, e.IsDir(), e.IsDir() || e.Type().IsRegular()
+		return false
 	}
-	target, err := filepath.EvalSymlinks(real)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil || !strings.HasPrefix(target, w.root+string(filepath.Separator)) {
-		return "", false, false
+		return false
 	}
 	info, err := os.Stat(target)
-	if err != nil || w.seen[target] {
-		return "", false, false
-	}
-	if !info.IsDir() && !info.Mode().IsRegular() {
-		return "", false, false
-	}
-	return target, info.IsDir(), true
+	return err == nil && info.Mode().IsRegular() && formatByName(target) == formatNone
 }

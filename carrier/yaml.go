@@ -64,7 +64,9 @@ func (r *reading) openYAML(n *node, address string) {
 		return
 	}
 	for i, item := range items {
-		r.open(item, KindYAML, address+"/"+strconv.Itoa(i))
+		if item.isObject() {
+			r.open(item, KindYAML, address+"/"+strconv.Itoa(i))
+		}
 	}
 }
 
