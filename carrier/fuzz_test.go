@@ -93,3 +93,5 @@ func FuzzReadHCL(f *testing.F) { fuzz(f, "f.tf", "testdata/same/*/*.tf", "testda
 func FuzzReadCloudFormation(f *testing.F) {
 	fuzz(f, "f.template", "testdata/same/aws/*template*", "testdata/same/azure/template.json")
 }
+
+func FuzzReadHCLInJSON(f *testing.F) { fuzz(f, "f.tf.json", "testdata/same/*/*.tf.json") }

@@ -1,6 +1,7 @@
 package carrier
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,7 @@ const (
 // evaluated when something refers to it, once.
 type module struct {
 	readFile  func(name string) ([]byte, error) // nil: file() is not known
+	sources   map[string]*source                // of the files that are not ASCII only
 	declared  map[string]variable
 	variables map[string]cty.Value
 	locals    map[string]hcl.Expression
@@ -75,7 +77,7 @@ var moduleSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 func readModule(files map[string][]byte, readFile func(string) ([]byte, error)) ([]*trustcheck.Document, error) {
 	m := &module{
 		readFile: readFile,
-		declared: map[string]variable{}, variables: map[string]cty.Value{}, locals: map[string]hcl.Expression{},
+		sources:  map[string]*source{}, declared: map[string]variable{}, variables: map[string]cty.Value{}, locals: map[string]hcl.Expression{},
 		resources: map[string]*resource{}, localNodes: map[string]*node{}, localValues: map[string]cty.Value{},
 		busy: map[string]bool{}, cyclic: map[string]bool{},
 	}
@@ -89,6 +91,9 @@ func readModule(files map[string][]byte, readFile func(string) ([]byte, error)) 
 		if err != nil {
 			m.errs = append(m.errs, err)
 			continue
+		}
+		if text := bytes.TrimPrefix(files[name], []byte("\xef\xbb\xbf")); !isASCII(text) {
+			m.sources[name] = newSource(name, text)
 		}
 		if isVariables(name) {
 			m.assign(body)
@@ -220,8 +225,16 @@ func checkTexts(n *node) error {
 }
 
 func hclPlace(r hcl.Range) place {
-	// HCL counts columns in grapheme clusters, we in bytes; nearly always the same.
 	return place{file: r.Filename, line: r.Start.Line, column: r.Start.Column}
+}
+
+// place is hclPlace with the column in bytes, where HCL counts grapheme clusters.
+func (m *module) place(r hcl.Range) place {
+	p := hclPlace(r)
+	if s := m.sources[r.Filename]; s != nil && p.line > 0 && p.line <= len(s.lines) {
+		p.column = max(r.Start.Byte-s.lines[p.line-1]+1, 1)
+	}
+	return p
 }
 
 func diagnosticError(name string, diags hcl.Diagnostics) error {
@@ -261,7 +274,7 @@ func (m *module) declare(body hcl.Body) {
 			attributes, _ := block.Body.JustAttributes()
 			for name, attribute := range attributes {
 				if first, twice := m.locals[name]; twice {
-					at := hclPlace(attribute.NameRange)
+					at := m.place(attribute.NameRange)
 					m.errs = append(m.errs, at.errorf("local.%s: want it once, got it on lines %d and %d", name, first.Range().Start.Line, at.line))
 					continue
 				}
@@ -275,7 +288,7 @@ func (m *module) declare(body hcl.Body) {
 
 func (m *module) resource(block *hcl.Block) {
 	res := &resource{
-		place: hclPlace(block.DefRange), mode: "managed", kind: block.Labels[0],
+		place: m.place(block.DefRange), mode: "managed", kind: block.Labels[0],
 		address: block.Labels[0] + "." + block.Labels[1], body: block.Body,
 	}
 	if block.Type == "data" {
@@ -503,7 +516,7 @@ func (s scope) body(body hcl.Body, at place, top bool) *node {
 	out := &object{}
 	for _, a := range native.Attributes {
 		if !top || !isMetaArgument(a.Name) {
-			out.members = append(out.members, member{a.Name, hclPlace(a.NameRange), s.eval(a.Expr)})
+			out.members = append(out.members, member{a.Name, s.m.place(a.NameRange), s.eval(a.Expr)})
 		}
 	}
 	blocks := map[string]*member{}
@@ -514,7 +527,7 @@ func (s scope) body(body hcl.Body, at place, top bool) *node {
 		name, items := s.block(block)
 		first := blocks[name]
 		if first == nil {
-			first = &member{name, hclPlace(block.TypeRange), &node{hclPlace(block.TypeRange), []*node{}}}
+			first = &member{name, s.m.place(block.TypeRange), &node{s.m.place(block.TypeRange), []*node{}}}
 			blocks[name] = first
 		}
 		list, known := first.value.value.([]*node)
@@ -540,7 +553,7 @@ func (s scope) body(body hcl.Body, at place, top bool) *node {
 // block evaluates a block to a list, of one, or of as many as a dynamic block
 // makes.
 func (s scope) block(block *hclsyntax.Block) (string, *node) {
-	at := hclPlace(block.TypeRange)
+	at := s.m.place(block.TypeRange)
 	if block.Type != "dynamic" || len(block.Labels) != 1 {
 		return block.Type, &node{at, []*node{s.body(block.Body, at, false)}}
 	}
@@ -592,7 +605,7 @@ func (s scope) jsonBody(body hcl.Body, at place) *node {
 		if isBlock(name) {
 			value = blockList(value)
 		}
-		out.members = append(out.members, member{name, hclPlace(a.NameRange), value})
+		out.members = append(out.members, member{name, s.m.place(a.NameRange), value})
 	}
 	sort.Slice(out.members, func(i, j int) bool {
 		p, q := out.members[i].place, out.members[j].place

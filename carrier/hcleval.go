@@ -41,7 +41,7 @@ func (s scope) with(name string, value *node) scope {
 // places and the known parts of partly unknown values; everything else is HCL's
 // own evaluator's, for which a value is known or not.
 func (s scope) eval(expr hcl.Expression) *node {
-	at := hclPlace(expr.Range())
+	at := s.m.place(expr.Range())
 	switch e := expr.(type) {
 	case *hclsyntax.ParenthesesExpr:
 		return s.eval(e.Expression)
@@ -83,7 +83,7 @@ func (s scope) eval(expr hcl.Expression) *node {
 
 // json evaluates an expression in JSON syntax, whose texts are templates.
 func (s scope) json(expr hcl.Expression) *node {
-	at := hclPlace(expr.Range())
+	at := s.m.place(expr.Range())
 	if pairs, diags := hcl.ExprMap(expr); !diags.HasErrors() {
 		out := &object{}
 		for _, p := range pairs {
@@ -92,7 +92,7 @@ func (s scope) json(expr hcl.Expression) *node {
 			if !ok {
 				return &node{at, key.value}
 			}
-			out.members = append(out.members, member{name, hclPlace(p.Key.Range()), s.json(p.Value)})
+			out.members = append(out.members, member{name, s.m.place(p.Key.Range()), s.json(p.Value)})
 		}
 		return &node{at, out}
 	}
@@ -114,13 +114,13 @@ func (s scope) json(expr hcl.Expression) *node {
 
 // plain evaluates an expression with HCL's evaluator.
 func (s scope) plain(expr hcl.Expression) *node {
-	at := hclPlace(expr.Range())
+	at := s.m.place(expr.Range())
 	value, why := s.value(expr)
 	return fromValue(value, at, unknown{why: why})
 }
 
 func (s scope) object(e *hclsyntax.ObjectConsExpr) *node {
-	at := hclPlace(e.Range())
+	at := s.m.place(e.Range())
 	out := &object{}
 	for _, item := range e.Items {
 		key := s.key(item.KeyExpr)
@@ -129,7 +129,7 @@ func (s scope) object(e *hclsyntax.ObjectConsExpr) *node {
 			return &node{at, key.value}
 		}
 		value := s.eval(item.ValueExpr)
-		here := hclPlace(item.KeyExpr.Range())
+		here := s.m.place(item.KeyExpr.Range())
 		if m := (&node{value: out}).find(name); m != nil {
 			m.place, m.value = here, value // Later members win, as in HCL.
 			continue
@@ -143,7 +143,7 @@ func (s scope) object(e *hclsyntax.ObjectConsExpr) *node {
 func (s scope) key(expr hcl.Expression) *node {
 	if e, ok := expr.(*hclsyntax.ObjectConsKeyExpr); ok {
 		if word := hcl.ExprAsKeyword(e.Wrapped); word != "" && !e.ForceNonLiteral {
-			return &node{hclPlace(e.Range()), word}
+			return &node{s.m.place(e.Range()), word}
 		}
 		n := s.eval(e.Wrapped)
 		if _, ok := textOf(n); !ok {
@@ -155,7 +155,7 @@ func (s scope) key(expr hcl.Expression) *node {
 }
 
 func (s scope) template(e *hclsyntax.TemplateExpr) *node {
-	at := hclPlace(e.Range())
+	at := s.m.place(e.Range())
 	var out strings.Builder
 	lines := e.Range().End.Line > e.Range().Start.Line
 	if lines && len(e.Parts) > 0 {
@@ -181,7 +181,7 @@ func (s scope) template(e *hclsyntax.TemplateExpr) *node {
 func (s scope) conditional(e *hclsyntax.ConditionalExpr) *node {
 	condition, why := s.value(e.Condition)
 	if !condition.IsKnown() || condition.IsNull() || condition.Type() != cty.Bool {
-		return &node{hclPlace(e.Range()), unknown{why: why}}
+		return &node{s.m.place(e.Range()), unknown{why: why}}
 	}
 	if condition.True() {
 		return s.eval(e.TrueResult)
@@ -223,7 +223,7 @@ func (s scope) follow(t hcl.Traversal) *node {
 		if !ok {
 			return nil
 		}
-		return descend(s.m.localNode(name, hclPlace(t.SourceRange())), rest[1:], traversalText(t))
+		return descend(s.m.localNode(name, s.m.place(t.SourceRange())), rest[1:], traversalText(t))
 	}
 	res, rest := s.m.resourceAt(t)
 	if res == nil || len(rest) == 0 {
@@ -253,7 +253,7 @@ func (s scope) follow(t hcl.Traversal) *node {
 	name := traversalText(t)
 	n := chosen[0].node.get(attribute.Name)
 	if n == nil || n.value == nil {
-		return computed(res, chosen[0].node, attribute.Name, hclPlace(t.SourceRange()), name)
+		return computed(res, chosen[0].node, attribute.Name, s.m.place(t.SourceRange()), name)
 	}
 	return descend(n, rest[1:], name)
 }
@@ -400,7 +400,7 @@ func (m *module) localNode(name string, at place) *node {
 func (m *module) cycle(name string, expr hcl.Expression) {
 	if !m.cyclic[name] {
 		m.cyclic[name] = true
-		m.errs = append(m.errs, hclPlace(expr.Range()).errorf("local.%s: want a value that does not refer to itself, got a cycle", name))
+		m.errs = append(m.errs, m.place(expr.Range()).errorf("local.%s: want a value that does not refer to itself, got a cycle", name))
 	}
 }
 

@@ -246,5 +246,5 @@ func (s scope) templateFile(e *hclsyntax.FunctionCallExpr) *node {
 		inner.names[m.name] = m.value
 	}
 	n := inner.eval(expr)
-	return &node{hclPlace(e.Range()), n.value}
+	return &node{s.m.place(e.Range()), n.value}
 }

@@ -36,6 +36,30 @@ func (s *source) place(at int) place {
 	return place{file: s.file, line: line, column: at - s.lines[line-1] + 1}
 }
 
+// bytesColumn is the column in bytes of one that counts characters. Far
+// into a long line it stays what it is, for counting takes time.
+func (s *source) bytesColumn(line, column int) int {
+	const longest = 1 << 12
+	if line < 1 || line > len(s.lines) || column > longest {
+		return column
+	}
+	at := s.lines[line-1]
+	for i := 1; i < column && at < len(s.text); i++ {
+		_, size := utf8.DecodeRune(s.text[at:])
+		at += size
+	}
+	return at - s.lines[line-1] + 1
+}
+
+func isASCII(text []byte) bool {
+	for _, c := range text {
+		if c >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
 // checkText refuses what no reader takes: too much of it, NUL bytes and anything
 // but UTF-8. It returns the text without a byte order mark.
 func checkText(file string, text []byte) ([]byte, error) {

@@ -260,3 +260,25 @@ func TestARMModulesTakeTheirParameters(t *testing.T) {
 		}
 	}
 }
+
+func TestColumnsCountBytes(t *testing.T) {
+	for file, text := range map[string]string{
+		"a.json":    `{"Réä": 1, "x": 2}`,
+		"a.yaml":    "{Ré€ä: 1, xx: 2}",
+		"a.tf":      `resource "aws_iam_role" "r" { x = { "Ré€ä" = 1, "y" = 2 } }`,
+		"a.tf.json": `{"resource": {"aws_iam_role": {"r": {"x": {"é€": 1, "y": 2}}}}}`,
+	} {
+		docs, err := Read(file, []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for pointer, at := range docs[0].Positions {
+			name := pointer[strings.LastIndexByte(pointer, '/')+1:]
+			if name == "x" || name == "xx" || name == "y" {
+				if got := strings.Trim(text[at.Column-1:][:len(name)+1], `"= :`); got != name {
+					t.Errorf("%s%s: column %d has %q", file, pointer, at.Column, got)
+				}
+			}
+		}
+	}
+}

@@ -25,6 +25,7 @@ func (r *reading) yaml() {
 		r.fail(r.place(0).errorf("want at most %d bytes of YAML, got %d", maxYAMLSize, len(r.text)))
 		return
 	}
+	ascii := isASCII(r.text)
 	decoder := yaml.NewDecoder(bytes.NewReader(r.text))
 	for i := 0; ; i++ {
 		var document yaml.Node
@@ -36,7 +37,7 @@ func (r *reading) yaml() {
 			r.fail(r.yamlError(err))
 			return
 		}
-		y := yamlReader{file: r.file, open: map[*yaml.Node]bool{}}
+		y := yamlReader{source: r.source, ascii: ascii, open: map[*yaml.Node]bool{}}
 		n, err := y.node(&document, 0)
 		if err != nil {
 			r.fail(err)
@@ -98,13 +99,17 @@ func (r *reading) yamlError(err error) error {
 // yamlReader makes nodes of one YAML document. open holds the anchors being put in
 // place of an alias, to find one that contains itself.
 type yamlReader struct {
-	file  string
+	*source
+	ascii bool
 	open  map[*yaml.Node]bool
 	count int
 }
 
 func (y *yamlReader) place(n *yaml.Node) place {
 	p := place{file: y.file, line: n.Line, column: n.Column}
+	if !y.ascii {
+		p.column = y.bytesColumn(n.Line, n.Column)
+	}
 	if n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == yaml.LiteralStyle {
 		p.text = n.Line + 1
 	}
