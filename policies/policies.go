@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/trustcheck/trustcheck/policies/platform"
+	"github.com/trustcheck/trustcheck/policies/platform/aws"
 	"github.com/trustcheck/trustcheck/policies/platform/rego"
 	"github.com/trustcheck/trustcheck/policies/platform/vault"
 )
@@ -20,6 +21,7 @@ var root embed.FS
 func Platforms() platform.Platforms {
 	platforms := platform.Platforms{}
 	for _, known := range []platform.Platform{
+		aws.Platform(),
 		rego.Platform(),
 		vault.Platform(),
 	} {

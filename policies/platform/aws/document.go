@@ -1,0 +1,311 @@
+// Package aws prepares the trust policies of AWS IAM roles for the Rego beside it: it finds
+// the policy in the shapes in which users hold it, and decides nothing.
+package aws
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/trustcheck/trustcheck"
+	"github.com/trustcheck/trustcheck/policies/platform"
+)
+
+// Schema is the JSON Schema of a trust policy; it types the Rego too.
+//
+//go:embed schema.json
+var Schema []byte
+
+// Platform describes AWS to the loader.
+func Platform() platform.Platform {
+	return platform.Platform{
+		Name:      "aws",
+		Recognise: recognise,
+		Prepare:   prepare,
+		PerToken:  []string{"role_session_name", "source_ip", "alg", "header", "keys"},
+	}
+}
+
+// policyMembers hold the trust policy, by the files that spell them so: the answers of IAM
+// and CloudFormation, Terraform, Pulumi and AWS Config.
+var policyMembers = []string{"AssumeRolePolicyDocument", "assume_role_policy", "assumeRolePolicy", "assumeRolePolicyDocument"}
+
+func recognise(doc *trustcheck.Document) bool {
+	switch doc.Kind {
+	case "aws.role", "aws_iam_role", "AWS::IAM::Role", "aws:iam/role:Role":
+		return true
+	}
+	object, ok := doc.Value.(map[string]any)
+	return ok && holdsPolicy(object)
+}
+
+func holdsPolicy(object map[string]any) bool {
+	if _, ok := object["Statement"]; ok {
+		return true
+	}
+	if policyMember(object) != "" {
+		return true
+	}
+	for _, envelope := range envelopes {
+		if inner, ok := object[envelope].(map[string]any); ok {
+			return holdsPolicy(inner)
+		}
+	}
+	return false
+}
+
+// envelopes are the members that a role may be wrapped in, in the order in which they are
+// looked for.
+var envelopes = []string{"Role", "role", "Properties"}
+
+func policyMember(object map[string]any) string {
+	for _, name := range policyMembers {
+		if _, ok := object[name]; ok {
+			return name
+		}
+	}
+	return ""
+}
+
+// prepare finds the role and its policy, and lists the policy's statements with their places.
+func prepare(doc *trustcheck.Document, _ map[string]any) (*platform.Prepared, error) {
+	found, err := open(doc)
+	if err != nil {
+		return nil, err
+	}
+	prepared := &platform.Prepared{Name: doc.Name, Pointer: found.pointer, Unknown: unknown(doc, found.pointer)}
+	if name := firstText(found.role, "RoleName", "name", "Name"); name != "" {
+		prepared.Name = name
+	}
+	statements, err := statements(doc, found)
+	if err != nil {
+		return nil, err
+	}
+	providers, err := providers(doc, found.beside)
+	if err != nil {
+		return nil, err
+	}
+	prepared.Document = map[string]any{
+		"policy":     found.policy,
+		"statements": statements,
+		"role_arn":   firstText(found.role, "Arn", "arn"),
+		"providers":  providers,
+		"size":       json.Number(fmt.Sprint(size(found.policy))),
+	}
+	return prepared, nil
+}
+
+// opened is a policy with the role around it and what stands beside the role.
+type opened struct {
+	policy  map[string]any
+	pointer string
+	role    map[string]any
+	beside  []any
+}
+
+func open(doc *trustcheck.Document) (*opened, error) {
+	object, ok := doc.Value.(map[string]any)
+	if !ok {
+		return nil, wrongShape(doc, "", "a trust policy or a role with one", doc.Value)
+	}
+	found := &opened{}
+	for {
+		found.beside = append(found.beside, besides(object)...)
+		envelope := enveloped(object)
+		if envelope == "" {
+			break
+		}
+		object = object[envelope].(map[string]any)
+		found.pointer += "/" + envelope
+	}
+	member := policyMember(object)
+	if _, bare := object["Statement"]; bare || member == "" {
+		found.policy = object
+		return found, nil
+	}
+	found.role = object
+	found.pointer += "/" + member
+	var err error
+	found.policy, err = policy(doc, found.pointer, object[member])
+	return found, err
+}
+
+// enveloped names the member in which the role stands, empty where object is the role or the
+// policy itself.
+func enveloped(object map[string]any) string {
+	if _, bare := object["Statement"]; bare || policyMember(object) != "" {
+		return ""
+	}
+	for _, envelope := range envelopes {
+		if _, ok := object[envelope].(map[string]any); ok {
+			return envelope
+		}
+	}
+	return ""
+}
+
+// policy reads a policy that is an object, or a text: JSON, or JSON once percent-encoded, as
+// IAM's API hands it out. A policy that is not known offline is an empty one.
+func policy(doc *trustcheck.Document, pointer string, value any) (map[string]any, error) {
+	if _, hidden := doc.Unknown[pointer]; hidden && value == nil {
+		return map[string]any{}, nil
+	}
+	if text, ok := value.(string); ok {
+		inner, err := readPolicy(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s:%d: %s: %w", doc.File, doc.LineOf(pointer), place(pointer), err)
+		}
+		value = inner
+	}
+	object, ok := value.(map[string]any)
+	if !ok {
+		return nil, wrongShape(doc, pointer, "a trust policy", value)
+	}
+	return object, nil
+}
+
+func readPolicy(text string) (any, error) {
+	if trimmed := strings.TrimSpace(text); strings.HasPrefix(trimmed, "%") {
+		decoded, err := url.PathUnescape(trimmed)
+		if err != nil {
+			return nil, fmt.Errorf("want a JSON text or a percent-encoded one: %w", err)
+		}
+		text = decoded
+	}
+	inner, err := trustcheck.ReadDocument("", []byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("want a JSON text or a percent-encoded one: %w", err)
+	}
+	return inner.Value, nil
+}
+
+// statements lists the statements with their places; what is wrong with them is for the
+// rules to say.
+func statements(doc *trustcheck.Document, found *opened) ([]any, error) {
+	list := []any{}
+	switch value := found.policy["Statement"].(type) {
+	case nil:
+		return list, nil
+	case []any:
+		for i, statement := range value {
+			list = append(list, map[string]any{
+				"place":   fmt.Sprintf("Statement[%d]", i),
+				"pointer": fmt.Sprintf("/Statement/%d", i),
+				"value":   statement,
+			})
+		}
+		return list, nil
+	case map[string]any:
+		return append(list, map[string]any{"place": "Statement", "pointer": "/Statement", "value": value}), nil
+	default:
+		return nil, wrongShape(doc, found.pointer+"/Statement", "a statement or a list of them", value)
+	}
+}
+
+// besides are the provider resources that stand next to a role.
+func besides(object map[string]any) []any {
+	var list []any
+	for _, name := range []string{"provider", "providers", "OpenIDConnectProvider", "OpenIDConnectProviders"} {
+		switch value := object[name].(type) {
+		case []any:
+			list = append(list, value...)
+		case map[string]any:
+			list = append(list, value)
+		}
+	}
+	return list
+}
+
+// providers reads the client ids of each provider by its host and path.
+func providers(doc *trustcheck.Document, beside []any) ([]any, error) {
+	list := []any{}
+	for _, value := range beside {
+		host, clients, ok := ReadProvider(value)
+		if !ok {
+			return nil, fmt.Errorf("%s:%d: provider: want an object with Url and ClientIDList", doc.File, doc.Line)
+		}
+		list = append(list, map[string]any{"host": host, "client_ids": clients})
+	}
+	return list, nil
+}
+
+// ReadProvider reads an OIDC provider resource as IAM, CloudFormation, the CDK, Terraform and
+// Pulumi spell it. host is the issuer without its scheme; clients are the audiences (texts).
+func ReadProvider(value any) (host string, clients []any, ok bool) {
+	object, _ := value.(map[string]any)
+	address := firstText(object, "Url", "url", "URL")
+	for _, name := range []string{"ClientIDList", "ClientIdList", "client_id_list", "clientIdLists"} {
+		if list, isList := object[name].([]any); isList {
+			return strings.TrimPrefix(address, "https://"), list, address != ""
+		}
+	}
+	return "", nil, false
+}
+
+// unknown names the parts of the policy that are not known offline, with the reason.
+func unknown(doc *trustcheck.Document, pointer string) []string {
+	var all []string
+	for _, at := range slices.Sorted(maps.Keys(doc.Unknown)) {
+		if at == pointer || strings.HasPrefix(at, pointer+"/") || strings.HasPrefix(pointer, at+"/") {
+			all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s: %s", doc.Address, place(at), doc.Unknown[at])))
+		}
+	}
+	return all
+}
+
+// size counts a policy's characters without white space, as IAM does for its limit.
+func size(policy map[string]any) int {
+	text, err := json.Marshal(policy)
+	if err != nil {
+		return 0
+	}
+	count := 0
+	for _, r := range string(text) {
+		if !unicode.IsSpace(r) {
+			count++
+		}
+	}
+	return count
+}
+
+func firstText(object map[string]any, names ...string) string {
+	for _, name := range names {
+		if text, ok := object[name].(string); ok && text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+func wrongShape(doc *trustcheck.Document, pointer, wanted string, got any) error {
+	return fmt.Errorf("%s:%d: %s: want %s, got %s", doc.File, doc.LineOf(pointer), place(pointer), wanted, kindOf(got))
+}
+
+func place(pointer string) string {
+	if pointer == "" {
+		return "document"
+	}
+	return strings.ReplaceAll(strings.TrimPrefix(pointer, "/"), "/", ".")
+}
+
+func kindOf(value any) string {
+	switch value.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case string:
+		return "a text"
+	case []any:
+		return "a list"
+	case map[string]any:
+		return "an object"
+	default:
+		return "a number"
+	}
+}
