@@ -89,7 +89,7 @@
 //	bad_key_id                kid is not a text, or longer than 1,024 bytes
 //	unknown_key               the issuer has no key of this kid
 //	no_usable_key             no kid, and no key of the issuer fits the algorithm; or no key can be used at all
-//	ambiguous_key             no kid, and several keys of the issuer fit the algorithm
+//	ambiguous_key             several keys fit the algorithm and no kid tells which; or more than four of the kid do
 //	algorithm_mismatch        the key of this kid is not for this algorithm, or cannot be used
 //	bad_signature             the signature does not verify
 //	disagreement              go-oidc, asked for a second opinion, refused or read the token differently

@@ -29,6 +29,9 @@ import (
 const (
 	MaxJWKS = 512 << 10
 	MaxKeys = 64
+
+	// maxTried is how many keys of one kid a token is tried against.
+	maxTried = 4
 )
 
 // JWKS is a JWK Set (RFC 7517 section 5) of which every usable key has been
@@ -150,10 +153,12 @@ func (s *JWKS) fitting(t *reading) ([]jwk, *trustcheck.TokenReason) {
 	}
 	var refused trustcheck.TokenReason
 	switch {
-	case len(fit) == 1, len(fit) > 1 && t.hasKeyID:
+	case len(fit) == 1, len(fit) > 1 && len(fit) <= maxTried && t.hasKeyID:
 		// Two keys of one kid and type break RFC 7517 section 4.5; both are
-		// tried, and there are never more than MaxKeys.
+		// tried.
 		return fit, nil
+	case len(fit) > 1 && t.hasKeyID:
+		refused = reason(AmbiguousKey, "key: %d keys of this kid fit the algorithm, want at most %d", len(fit), maxTried)
 	case len(fit) > 1:
 		refused = reason(AmbiguousKey, "header: no kid, and %d keys fit the algorithm", len(fit))
 	case len(s.keys) == 0:

@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestOddKeySpoilsTheSet puts one odd key before a good one: the good one must
@@ -187,6 +188,51 @@ func TestKidTwice(t *testing.T) {
 	wantCodes(t, verifyOne(t, v, other.sign(other.header(), goodClaims())), BadSignature)
 	if w := keys.Warnings(); len(w) != 1 || !strings.Contains(w[0], "kid of another RSA key") {
 		t.Errorf("got warnings %q, want one about the two RSA keys", w)
+	}
+}
+
+// TestBombTakesLong bounds what a hostile set or token can cost. The best of
+// three runs counts, since others use the machine too.
+func TestBombTakesLong(t *testing.T) {
+	s := newSigner(t, "RS256", "k")
+	token := s.sign(s.header(), goodClaims())
+	large := new(big.Int).SetBit(new(big.Int).Lsh(big.NewInt(5), 8189), 0, 1)
+	slow := s.jwk(map[string]any{"n": b64(large.Bytes()), "e": b64([]byte{0x7f, 0xff, 0xff, 0xff})})
+	fill := func(key map[string]any, n int) []byte {
+		keys := make([]any, n)
+		for i := range keys {
+			keys[i] = key
+		}
+		return jwksText(keys...)
+	}
+	point := newSigner(t, "ES512", "k").jwk(nil)
+	sets := map[string][]byte{
+		"one kid for slow keys": fill(slow, MaxKeys),
+		"a few slow keys":       fill(slow, maxTried),
+		"points":                fill(point, MaxKeys),
+		"huge modulus":          jwksText(s.jwk(map[string]any{"n": strings.Repeat("_", MaxJWKS-1000)})),
+		"huge exponent":         jwksText(s.jwk(map[string]any{"e": strings.Repeat("_", MaxJWKS-1000)})),
+		"filled":                fill(s.jwk(map[string]any{"x5c": strings.Repeat("x", 7000)}), MaxKeys),
+		"deep":                  []byte(`{"a":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + `,"keys":[]}`),
+		"deep key":              []byte(`{"keys":[` + strings.Repeat(`{"a":`, 5000) + "1" + strings.Repeat("}", 5000) + `]}`),
+		"many members":          []byte(`{"keys":[{"a":1` + manyMembers(40000) + `}]}`),
+		"empty names":           []byte(`{"keys":[{` + strings.Repeat(`"":1,`, 100000) + `"":1}]}`),
+	}
+	for name, text := range sets {
+		best := time.Hour
+		for range 3 {
+			start := time.Now()
+			set, err := ParseJWKS(text)
+			if err == nil {
+				if err := verifyOne(t, newVerifier(t, set, nil), token); err == nil {
+					t.Errorf("%s: taken", name)
+				}
+			}
+			best = min(best, time.Since(start))
+		}
+		if best > 50*time.Millisecond {
+			t.Errorf("%s: took %v, want at most 50ms", name, best)
+		}
 	}
 }
 

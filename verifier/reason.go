@@ -103,7 +103,7 @@ func Codes() []Code {
 		{BadKeyID, "kid is not a text, or longer than 1,024 bytes"},
 		{UnknownKey, "the issuer has no key of this kid"},
 		{NoUsableKey, "no kid, and no key of the issuer fits the algorithm; or no key can be used at all"},
-		{AmbiguousKey, "no kid, and several keys of the issuer fit the algorithm"},
+		{AmbiguousKey, "several keys fit the algorithm and no kid tells which; or more than four of the kid do"},
 		{AlgorithmMismatch, "the key of this kid is not for this algorithm, or cannot be used"},
 		{BadSignature, "the signature does not verify"},
 		{Disagreement, "go-oidc, asked for a second opinion, refused or read the token differently"},

@@ -71,7 +71,9 @@ type RemoteConfig struct {
 // good keys in place until they are MaxStale old; after that there are none.
 //
 // Tokens cause few requests, whoever sends them: see [Want] for which of them
-// may ask. A known kid whose signature does not verify never does.
+// may ask. A known kid whose signature does not verify never does. While
+// somebody floods a verifier with invented kids, a new key may take a minute to
+// be found.
 type Remote struct {
 	config RemoteConfig
 	client *http.Client
@@ -413,6 +415,8 @@ func (r *Remote) get(target string, old *goodKeys) (*goodKeys, time.Duration, er
 		return nil, 0, errors.New("not a URL")
 	}
 	request.Header.Set("Accept", "application/jwk-set+json, application/json")
+	// A cache on the way must not hide a rotation.
+	request.Header.Set("Cache-Control", "no-cache")
 	if old != nil && old.etag != "" && old.url == target {
 		request.Header.Set("If-None-Match", old.etag)
 	}
