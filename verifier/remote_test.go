@@ -454,7 +454,10 @@ func fakeIssuer(t *testing.T, config RemoteConfig) (*keyServer, *Remote) {
 	r.client.Transport = roundTrips(func(request *http.Request) (*http.Response, error) {
 		w := httptest.NewRecorder()
 		s.ServeHTTP(w, request)
-		return w.Result(), request.Context().Err()
+		if err := request.Context().Err(); err != nil {
+			return nil, err
+		}
+		return w.Result(), nil
 	})
 	return s, r
 }
