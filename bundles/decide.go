@@ -139,6 +139,7 @@ func (r *Role) read(result ast.Value, claims ast.Object, decision *trustcheck.De
 		return fmt.Errorf("the answer has %d conditions, the role %d", len(statuses), len(r.conditions))
 	}
 	parts, _ := value(object, "parts").(ast.Object)
+	told, _ := value(object, "told").(ast.Object)
 	decision.Reasons = make([]trustcheck.Reason, 0, len(statuses)+12)
 	for i, known := range r.conditions {
 		came := partStatuses(parts, i)
@@ -150,7 +151,7 @@ func (r *Role) read(result ast.Value, claims ast.Object, decision *trustcheck.De
 			decision.Reasons = append(decision.Reasons, part.with(status, claims))
 		}
 		if !known.covered {
-			decision.Reasons = append(decision.Reasons, known.with(statuses[i], claims))
+			decision.Reasons = append(decision.Reasons, tell(known.with(statuses[i], claims), told, i))
 		}
 	}
 	return nil
@@ -179,6 +180,29 @@ func (c *condition) with(status string, claims ast.Object) trustcheck.Reason {
 		if found, err := claims.Find(path); err == nil {
 			reason.Got = spell(found)
 		}
+	}
+	return reason
+}
+
+// tell puts in what the platform tells of condition i once there is a token.
+func tell(reason trustcheck.Reason, told ast.Object, i int) trustcheck.Reason {
+	if told == nil || told.Len() == 0 {
+		return reason
+	}
+	found := told.Get(ast.IntNumberTerm(i))
+	if found == nil {
+		return reason
+	}
+	said, ok := found.Value.(ast.Object)
+	if !ok {
+		return reason
+	}
+	reason.Got = nil
+	if got := value(said, "got"); got != nil {
+		reason.Got = spell(got)
+	}
+	if message := text(said, "message"); message != "" && (reason.Refuses || reason.Status != trustcheck.Satisfied) {
+		reason.Message = message
 	}
 	return reason
 }

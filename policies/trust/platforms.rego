@@ -15,9 +15,7 @@ platform_test("aws", condition) := aws.test(condition.name, condition)
 
 # METADATA
 # description: |
-#   What a platform adds to the reason of such a condition: `got`, `message` and
-#   `assumption`, where only a token can tell.
+#   What a platform tells of a condition that has `tells`, where only a token can: `got`,
+#   `message` and `assumption`.
 # scope: document
-default platform_shows(_, _) := {}
-
-platform_shows("aws", condition) := aws.shows(condition)
+platform_tells("aws", condition) := aws.tells(condition)

@@ -22,6 +22,7 @@ prepared := object.union(_quick, {
 		condition.test in {"role", "rule"}
 		count(condition.parts) > 0
 	],
+	"telling": [i | some i, condition in _conditions; condition.tells],
 	"alternatives": [{
 		"stage": s,
 		"ways": [_places(s, w) | some w in numbers.range(0, count(stage.ways) - 1); count(stage.ways) > 0],

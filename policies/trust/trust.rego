@@ -102,8 +102,15 @@ answer := {
 	"stage": _stage,
 	"statuses": statuses,
 	"parts": parts,
+	"told": told,
 	"assumed": assumed,
 }
+
+# METADATA
+# description: |
+#   What only a token can tell of a platform's condition, by the condition's place: `got`,
+#   `message` and `assumption`, each where there is one.
+told[i] := platform_tells(_role.conditions[i].platform, _role.conditions[i]) if some i in _role.telling
 
 # METADATA
 # description: |
@@ -145,7 +152,9 @@ _part_reasons(i, condition) := [_reason(part, found[p]) | some p, part in condit
 
 _part_reasons(i, condition) := [_reason(part, "satisfied") | some part in condition.parts] if not parts[i]
 
-_own_reason(i, condition) := [_reason(condition, statuses[i])] if not condition.covered
+_own_reason(i, condition) := [object.union(_reason(condition, statuses[i]), object.filter(object.get(told, i, {}), ["got", "message"]))] if {
+	not condition.covered
+}
 
 _own_reason(_, condition) := [] if condition.covered
 
@@ -222,10 +231,12 @@ _stage := _role.stages[min(_unknown)].name if {
 
 # METADATA
 # description: |
-#   What was taken for granted because the context did not tell: sentences of the
-#   conditions that say so.
-assumed := sort({assumption.says |
+#   What was taken for granted because the context did not tell, or the platform's makers
+#   do not: sentences of the conditions that say so.
+assumed := sort(_assumed | {say.assumption | some say in told; say.assumption})
+
+_assumed := {assumption.says |
 	some assumption in _role.assumptions
 	some key in assumption.without
 	not key in object.keys(object.get(input, "context", {}))
-})
+}

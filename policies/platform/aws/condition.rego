@@ -122,7 +122,7 @@ _condition_shown(statement, [operator, key], wanted) := {
 
 _claim_shown(key) := key.filled.claim if key.filled
 
-else := key.name
+else := key.text
 
 _escaped(name) := replace(replace(name, "~", "~0"), "/", "~1")
 

@@ -90,12 +90,12 @@ _built_in := {
 #   A condition key as a condition carries it: its folded `name`; for a key of an identity
 #   provider also the `provider` and, where STS fills it, the claim behind it.
 # scope: document
-_key(text) := {"name": name} if {
+_key(text) := {"name": name, "text": text} if {
 	name := _folded(text)
 	not _of_provider(name)
 }
 
-_key(text) := object.union({"name": name, "provider": provider, "part": part}, {"filled": filled | some filled in _filled(provider, part)}) if {
+_key(text) := object.union({"name": name, "text": text, "provider": provider, "part": part}, {"filled": filled | some filled in _filled(provider, part)}) if {
 	name := _folded(text)
 	_of_provider(name)
 	provider := split(name, ":")[0]
@@ -177,7 +177,7 @@ _many(name, _) if endswith(name, ":amr")
 
 _provider_state(key) := {"is": "absent", "why": sprintf("the token comes from %s", [_host])} if {
 	key.provider != _folded(_host)
-} else := {"is": "absent", "why": "STS fills no such key for this provider"} if {
+} else := {"is": "absent", "why": sprintf("STS makes no key of this provider's claim %s", [key.part])} if {
 	not key.filled
 } else := {"is": "absent", "why": "STS did not fill it at that time"} if {
 	input.now < key.filled.announced[0]

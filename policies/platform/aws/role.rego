@@ -38,11 +38,23 @@ _reading(name, action, otherwise, needed) := {
 		[{"conditions": [condition]} | some condition in otherwise],
 		[{"conditions": _asked(statement, action)} | some statement in _statements; _may(statement, "Allow")],
 	),
-	"refusals": [{"conditions": array.concat(needed, _asked(statement, action))} |
+	"refusals": [{"conditions": array.concat(needed, _denying(statement, _asked(statement, action)))} |
 		some statement in _statements
 		_may(statement, "Deny")
 	],
 }
+
+# What holds of a Deny statement speaks against the token.
+_denying(statement, conditions) := [object.union(condition, {"message": message}) |
+	some condition in conditions
+	message := _denial(statement, condition)
+]
+
+_denial(statement, condition) := sprintf("AccessDenied: explicit deny in %s", [statement.place]) if {
+	condition.test == "always"
+} else := sprintf("AccessDenied: explicit deny in %s", [statement.place]) if {
+	condition.name == "principal"
+} else := condition.message
 
 # A statement whose effect cannot be read may do either.
 _may(statement, effect) if statement.value.Effect == effect

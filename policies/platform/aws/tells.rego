@@ -5,17 +5,27 @@ package trustcheck.platform.aws
 #   What a reason says beyond its condition: `got`, what the request's key held; `message`,
 #   what became of it, the absent key above all; `assumption`, what was taken for granted.
 # scope: document
-shows(condition) := object.union_n([
+tells(condition) := object.union_n([
 	{"got": got | some got in _got(condition, state)},
-	{"message": concat(" ", [condition.operator, condition.on.name, _words(condition, state)])},
+	{"message": concat(" ", [condition.operator, condition.on.text, _words(condition, state)])},
 	{"assumption": assumption | some assumption in _assumption(condition, state)},
 ]) if {
 	condition.name == "key"
 	state := _state(condition.on)
-} else := {"assumption": "the token's audience is one of the provider's client ids: client_ids was not given"} if {
+} else := object.union_n([
+	{"got": input.claims[name] | some name in _audience_claim},
+	{"assumption": "the token's audience is one of the provider's client ids: client_ids was not given" |
+		_client_ids_of(condition) == []
+	},
+]) if {
 	condition.name == "client_ids"
-	count(_client_ids_of(condition)) == 0
-} else := {}
+}
+
+_audience_claim := ["azp"] if _claimed("azp")
+
+else := ["aud"] if _claimed("aud")
+
+else := []
 
 _words(_, state) := sprintf("finds no key: %s", [state.why]) if state.is == "absent"
 
