@@ -286,7 +286,8 @@ func parseJWK(text []byte) (jwk, error) {
 	if m.err != nil {
 		return k, m.err
 	}
-	if k.alg != "" && !slices.Contains(Algorithms(), k.alg) {
+	named, known := algorithmNamed(k.alg)
+	if k.alg != "" && !known {
 		return k, fmt.Errorf("alg %.32q is no asymmetric signature algorithm", k.alg)
 	}
 	switch k.kty {
@@ -301,10 +302,8 @@ func parseJWK(text []byte) (jwk, error) {
 	default:
 		m.fail("unknown kty %.32q", k.kty)
 	}
-	if m.err == nil && k.alg != "" {
-		if a, _ := algorithmNamed(k.alg); a.kty != k.kty || a.crv != k.crv {
-			m.fail("alg %s does not fit the key's type or curve", k.alg)
-		}
+	if known && (named.kty != k.kty || named.crv != k.crv) {
+		m.fail("alg %s does not fit the key's type or curve", k.alg)
 	}
 	return k, m.err
 }

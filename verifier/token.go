@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"slices"
 	"strings"
 	"time"
 
@@ -196,8 +195,10 @@ func (t *reading) checkHeader() {
 		t.object(reason(MissingAlgorithm, "header: no alg"))
 	case !ok:
 		t.object(reason(UnsupportedAlgorithm, "header: alg is not a text"))
-	case !slices.Contains(Algorithms(), alg):
-		t.object(reason(UnsupportedAlgorithm, "header: want an asymmetric signature algorithm, got another"))
+	default:
+		if _, known := algorithmNamed(alg); !known {
+			t.object(reason(UnsupportedAlgorithm, "header: want an asymmetric signature algorithm, got another"))
+		}
 	}
 	t.algorithm = alg
 	if t.header.has("crit") {

@@ -118,8 +118,8 @@ func (v *Verifier) Verify(ctx context.Context, compact string, now time.Time) (*
 }
 
 func (v *Verifier) verify(ctx context.Context, t *reading, now time.Time) (*Token, error) {
-	allowed := t.algorithm == "" || slices.Contains(v.config.Algorithms, t.algorithm)
-	if !allowed && slices.Contains(Algorithms(), t.algorithm) {
+	allowed := slices.Contains(v.config.Algorithms, t.algorithm)
+	if _, known := algorithmNamed(t.algorithm); known && !allowed {
 		t.object(reason(UnsupportedAlgorithm, "header: alg %s is not among the configured algorithms", t.algorithm))
 	}
 	ours := false
