@@ -277,6 +277,44 @@ func TestWalkOfOneTerraformFileKnowsItsNeighbours(t *testing.T) {
 	}
 }
 
+// A variable may be set in a file that cannot be read: its default would be a guess.
+func TestBrokenVariablesHideDefaults(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, map[string]string{
+		"main.tf":          "variable \"name\" { default = \"default\" }\nresource \"aws_iam_role\" \"r\" { name = var.name }\n",
+		"terraform.tfvars": "name = [\n",
+	})
+	var doc *trustcheck.Document
+	err := Walk(context.Background(), []string{root}, func(r Result) error {
+		if r.Err == nil || !strings.Contains(r.Err.Error(), "terraform.tfvars:") {
+			t.Errorf("want the broken file named, got %v", r.Err)
+		}
+		doc = r.Documents[0]
+		return nil
+	})
+	if err != nil || doc.Unknown["/name"] != "var.name is not known offline" {
+		t.Errorf("want the name unknown, got %v, %v, %v", doc.Value, doc.Unknown, err)
+	}
+}
+
+func TestOverrideFilesOverride(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, map[string]string{
+		"main.tf":     "locals { name = \"main\" }\nresource \"google_iam_workload_identity_pool_provider\" \"p\" {\n  display_name = local.name\n  project = \"1\"\n  oidc {\n    issuer_uri = \"https://a\"\n  }\n}\n",
+		"override.tf": "locals { name = \"other\" }\nresource \"google_iam_workload_identity_pool_provider\" \"p\" {\n  oidc {\n    issuer_uri = \"https://b\"\n  }\n}\n",
+	})
+	err := Walk(context.Background(), []string{root}, func(r Result) error {
+		value := r.Documents[0].Value
+		if lookup(value, "/display_name") != "other" || lookup(value, "/project") != "1" || lookup(value, "/oidc/0/issuer_uri") != "https://b" {
+			t.Errorf("want what the override says, got %v", value)
+		}
+		return r.Err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestWalkStops(t *testing.T) {
 	root := t.TempDir()
 	for i := range 50 {

@@ -52,6 +52,7 @@ type resource struct {
 	place
 	mode, kind, address string
 	body                hcl.Body
+	overrides           []hcl.Body
 	count, forEach      hcl.Expression
 	instances           []*instance
 	done                bool
@@ -72,8 +73,8 @@ var moduleSchema = &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 	{Type: "locals"},
 }}
 
-// readModule reads the files of one directory, Terraform's and its variables'. A
-// file with a syntax error does not stop the others.
+// readModule reads the files of one directory, Terraform's and its variables', nil
+// for one that cannot be read. A file with a syntax error does not stop the others.
 func readModule(files map[string][]byte, readFile func(string) ([]byte, error)) ([]*trustcheck.Document, error) {
 	m := &module{
 		readFile: readFile,
@@ -85,11 +86,20 @@ func readModule(files map[string][]byte, readFile func(string) ([]byte, error)) 
 	for name := range files {
 		names = append(names, name)
 	}
-	sort.Slice(names, func(i, j int) bool { return variablesLast(names[i]) < variablesLast(names[j]) })
+	sort.Slice(names, func(i, j int) bool { return loadOrder(names[i]) < loadOrder(names[j]) })
 	for _, name := range names {
+		if files[name] == nil { // It is there and cannot be read.
+			if isVariables(name) {
+				m.forgetVariables()
+			}
+			continue
+		}
 		body, err := parseHCL(name, files[name])
 		if err != nil {
 			m.errs = append(m.errs, err)
+			if isVariables(name) {
+				m.forgetVariables()
+			}
 			continue
 		}
 		if text := bytes.TrimPrefix(files[name], []byte("\xef\xbb\xbf")); !isASCII(text) {
@@ -99,7 +109,7 @@ func readModule(files map[string][]byte, readFile func(string) ([]byte, error)) 
 			m.assign(body)
 			continue
 		}
-		m.declare(body)
+		m.declare(body, isOverride(name))
 	}
 	r := &reading{}
 	for _, res := range m.ordered {
@@ -116,19 +126,27 @@ func readModule(files map[string][]byte, readFile func(string) ([]byte, error)) 
 
 func isVariables(name string) bool { return hasSuffix(name, ".tfvars", ".tfvars.json") }
 
-// variablesLast orders files as Terraform reads variables: terraform.tfvars,
-// terraform.tfvars.json, then *.auto.tfvars by name; and all of them after the
-// declarations.
-func variablesLast(name string) string {
+// isOverride names the files whose blocks change those of others
+// (https://developer.hashicorp.com/terraform/language/files/override).
+func isOverride(name string) bool {
+	base, _, _ := strings.Cut(filepath.Base(name), ".")
+	return base == "override" || strings.HasSuffix(base, "_override")
+}
+
+// loadOrder orders files as Terraform reads them: declarations, overrides, then
+// terraform.tfvars, terraform.tfvars.json and *.auto.tfvars by name.
+func loadOrder(name string) string {
 	switch base := filepath.Base(name); {
-	case !isVariables(name):
-		return "0" + name
-	case base == "terraform.tfvars":
-		return "1"
-	case base == "terraform.tfvars.json":
+	case isVariables(name) && base == "terraform.tfvars":
 		return "2"
+	case isVariables(name) && base == "terraform.tfvars.json":
+		return "3"
+	case isVariables(name):
+		return "4" + name
+	case isOverride(name):
+		return "1" + name
 	}
-	return "3" + name
+	return "0" + name
 }
 
 func parseHCL(name string, text []byte) (hcl.Body, error) {
@@ -260,8 +278,9 @@ func diagnosticText(d *hcl.Diagnostic) string {
 	return strings.ToLower(text[:1]) + text[1:]
 }
 
-// declare takes in the blocks of one file.
-func (m *module) declare(body hcl.Body) {
+// declare takes in the blocks of one file. Those of an override file take the place
+// of what is declared already.
+func (m *module) declare(body hcl.Body, override bool) {
 	content, _, diags := body.PartialContent(moduleSchema)
 	if diags.HasErrors() {
 		m.errs = append(m.errs, diagnosticError("", diags))
@@ -273,7 +292,7 @@ func (m *module) declare(body hcl.Body) {
 		case "locals":
 			attributes, _ := block.Body.JustAttributes()
 			for name, attribute := range attributes {
-				if first, twice := m.locals[name]; twice {
+				if first, twice := m.locals[name]; twice && !override {
 					at := m.place(attribute.NameRange)
 					m.errs = append(m.errs, at.errorf("local.%s: want it once, got it on lines %d and %d", name, first.Range().Start.Line, at.line))
 					continue
@@ -281,12 +300,12 @@ func (m *module) declare(body hcl.Body) {
 				m.locals[name] = attribute.Expr
 			}
 		default:
-			m.resource(block)
+			m.resource(block, override)
 		}
 	}
 }
 
-func (m *module) resource(block *hcl.Block) {
+func (m *module) resource(block *hcl.Block, override bool) {
 	res := &resource{
 		place: m.place(block.DefRange), mode: "managed", kind: block.Labels[0],
 		address: block.Labels[0] + "." + block.Labels[1], body: block.Body,
@@ -295,25 +314,36 @@ func (m *module) resource(block *hcl.Block) {
 		res.mode, res.address = "data", "data."+res.address
 	}
 	if first, twice := m.resources[res.address]; twice {
+		if override {
+			first.overrides = append(first.overrides, block.Body)
+			first.repeat(block.Body)
+			return
+		}
 		m.errs = append(m.errs, res.errorf("%s: want it once, got it in %s:%d and here", res.address, first.file, first.line))
 		return
 	}
-	content, _, _ := block.Body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "count"}, {Name: "for_each"}}})
-	if a := content.Attributes["count"]; a != nil {
-		res.count = a.Expr
-	}
-	if a := content.Attributes["for_each"]; a != nil {
-		res.forEach = a.Expr
-	}
+	res.repeat(block.Body)
 	m.resources[res.address] = res
 	m.ordered = append(m.ordered, res)
+}
+
+// repeat takes what says how many of a resource there are.
+func (res *resource) repeat(body hcl.Body) {
+	content, _, _ := body.PartialContent(&hcl.BodySchema{Attributes: []hcl.AttributeSchema{{Name: "count"}, {Name: "for_each"}}})
+	if a := content.Attributes["count"]; a != nil {
+		res.count, res.forEach = a.Expr, nil
+	}
+	if a := content.Attributes["for_each"]; a != nil {
+		res.count, res.forEach = nil, a.Expr
+	}
 }
 
 // variable is the declared type of a variable, with the defaults of its optional
 // attributes.
 type variable struct {
-	kind     cty.Type
-	defaults *typeexpr.Defaults
+	kind      cty.Type
+	defaults  *typeexpr.Defaults
+	forgotten bool // a file that may set it cannot be read
 }
 
 // variable takes a variable's default, converted to its type. Without one it is
@@ -324,7 +354,7 @@ func (m *module) variable(block *hcl.Block) {
 	declared := variable{kind: cty.DynamicPseudoType}
 	if a := content.Attributes["type"]; a != nil {
 		if t, d, diags := typeexpr.TypeConstraintWithDefaults(a.Expr); !diags.HasErrors() {
-			declared = variable{t, d}
+			declared = variable{kind: t, defaults: d}
 		}
 	}
 	value := cty.DynamicVal
@@ -335,6 +365,16 @@ func (m *module) variable(block *hcl.Block) {
 	}
 	m.declared[block.Labels[0]] = declared
 	m.variables[block.Labels[0]] = value
+}
+
+// forgetVariables makes every variable unknown, where a file that may set them
+// cannot be read: a default would be a guess.
+func (m *module) forgetVariables() {
+	for name, declared := range m.declared {
+		m.variables[name] = cty.DynamicVal
+		declared.forgotten = true
+		m.declared[name] = declared
+	}
 }
 
 func (v variable) convert(value cty.Value) cty.Value {
@@ -355,7 +395,7 @@ func (m *module) assign(body hcl.Body) {
 	}
 	for name, attribute := range attributes {
 		declared, ok := m.declared[name]
-		if !ok {
+		if !ok || declared.forgotten {
 			continue
 		}
 		v, diags := attribute.Expr.Value(nil)
@@ -468,6 +508,11 @@ func objectNode(at place, pairs ...any) *node {
 // blocks are lists of objects.
 func (m *module) resourceNode(res *resource, s scope) *node {
 	n := s.body(res.body, res.place, true)
+	for _, override := range res.overrides {
+		for _, o := range s.body(override, res.place, true).members() {
+			n = n.with(o.name, o.value)
+		}
+	}
 	for _, name := range mapsOfText {
 		if inner := n.get(name); inner.isObject() {
 			n = n.with(name, textMap(inner))

@@ -114,7 +114,6 @@ func (u unit) readModule() Result {
 		text, err := readFile(file)
 		if err != nil {
 			errs = append(errs, err)
-			continue
 		}
 		texts[file] = text
 	}
