@@ -234,8 +234,8 @@ func TestBadAnswerLosesTheGoodKeys(t *testing.T) {
 		"500":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, good, 500) },
 		"204":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
 		"304":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) },
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL+"/keys", 302) },
-		"loop":     func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, 302) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL+"/keys", http.StatusFound) },
+		"loop":     func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) },
 		"hangs up": func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) },
 		"half": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Length", fmt.Sprint(len(good)))
@@ -292,7 +292,7 @@ func TestRedirectWithinTheOriginIsRefused(t *testing.T) {
 			w.Write(jwksText(k.jwk(nil)))
 			return
 		}
-		http.Redirect(w, r, map[string]string{"/keys": "/moved1", "/moved1": "/moved2"}[r.URL.Path], 307)
+		http.Redirect(w, r, map[string]string{"/keys": "/moved1", "/moved1": "/moved2"}[r.URL.Path], http.StatusTemporaryRedirect)
 	})
 	v, _ := remoteVerifier(t, s)
 	if err := verifyOne(t, v, k.sign(k.header(), s.claims())); err != nil {
@@ -357,6 +357,24 @@ func TestHangingIssuerIsWaitedForForEver(t *testing.T) {
 		time.Sleep(firstRetry)
 		synctest.Wait()
 		wantCodes(t, verifyOne(t, v, token))
+	})
+}
+
+// TestSomethingRunsUnused leaves sources behind unclosed: were a goroutine left
+// in the bubble, the test would panic.
+func TestSomethingRunsUnused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newSigner(t, "ES256", "k")
+		s, r := fakeIssuer(t, RemoteConfig{})
+		v := newVerifier(t, r, nil)
+		wantCodes(t, verifyOne(t, v, k.sign(k.header(), goodClaims(`"exp":1`))), Expired)
+		if n := s.requests.Load(); n != 0 {
+			t.Errorf("%d requests", n)
+		}
+		_, used := fakeIssuer(t, RemoteConfig{})
+		used.Start()
+		used.Close()
+		used.Close()
 	})
 }
 
@@ -509,7 +527,7 @@ func TestStaleKeysServeForEver(t *testing.T) {
 		if err := verifyOne(t, v, token); err != nil {
 			t.Fatal(err)
 		}
-		s.answer(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", 503) })
+		s.answer(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusServiceUnavailable) })
 		time.Sleep(110 * time.Minute)
 		if err := verifyOne(t, v, token); err != nil {
 			t.Errorf("within the staleness: %v", err)
@@ -632,7 +650,7 @@ func TestColdStartWithoutIssuer(t *testing.T) {
 		t.Fatal(err)
 	}
 	first.Close()
-	s.answer(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", 502) })
+	s.answer(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "down", http.StatusBadGateway) })
 	token := k.sign(k.header(), s.claims())
 	verify := func(change func(*RemoteConfig)) (*Remote, error) {
 		c := config
