@@ -53,6 +53,7 @@ func TestBadFilesAreNamed(t *testing.T) {
 		{"HCL brackets", "a.tf", "a = " + strings.Repeat("(", 1_000_000), "a.tf:1: want at most 200 levels of nesting, got more"},
 		{"HCL negations", "a.tf", "a = " + strings.Repeat("!", 1_000_000) + "true", "a.tf:1: want at most 2000 operators in an expression, got more"},
 		{"HCL operators", "a.tf", "a = 1" + strings.Repeat("+1", 500_000), "a.tf:1: want at most 2000 operators in an expression, got more"},
+		{"HCL number", "a.tf", "locals {\n  a = 1e999999999\n}", "a.tf:2: want an exponent of at most 3 digits, got more"},
 		{"HCL size", "a.tf", strings.Repeat("#\n", 2_000_000), "a.tf:1: want at most 2097152 bytes of Terraform, got 4000000"},
 		{"cyclic locals", "a.tf", "locals {\n  a = local.b\n  b = local.a\n}\nresource \"aws_iam_role\" \"r\" { name = local.a }", "a.tf:2: local.a: want a value that does not refer to itself, got a cycle"},
 		{"cyclic locals in a function", "a.tf", "locals {\n  a = upper(local.b)\n  b = upper(local.a)\n}\nresource \"aws_iam_role\" \"r\" { name = upper(local.a) }", "a.tf:2: local.a: want a value that does not refer to itself, got a cycle"},
@@ -366,16 +367,19 @@ merged: {<<: *m, b: 3}
 text: |
   a
 unknown: !reference [x]
+binary: !!binary YQ==
+number text: !!int "1"
+tagged number: !!int 1
 `))
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"account":"012345678901","bool":true,"date":"2012-10-17","exponent":1e3,"hex":"0x1F","merge":{"a":1,"b":2},"merged":{"a":1,"b":3},"null":null,"number":1.50,"octal":"0777","off":"off","quoted":"1","tagged":"1","text":"a\n","time":"12:30","underscore":"1_000","unknown":null,"yes":"yes"}`
+	want := `{"account":"012345678901","binary":null,"bool":true,"date":"2012-10-17","exponent":1e3,"hex":"0x1F","merge":{"a":1,"b":2},"merged":{"a":1,"b":3},"null":null,"number":1.50,"number text":null,"octal":"0777","off":"off","quoted":"1","tagged":"1","tagged number":1,"text":"a\n","time":"12:30","underscore":"1_000","unknown":null,"yes":"yes"}`
 	var got bytes.Buffer
 	if err := encodeJSON(&got, docs[0].Value); err != nil || strings.TrimSpace(got.String()) != want {
 		t.Errorf("want %s, got %s, %v", want, &got, err)
 	}
-	if docs[0].Unknown["/unknown"] != "the tag !reference is not known" {
+	if docs[0].Unknown["/unknown"] != "the tag !reference is not known" || len(docs[0].Unknown) != 3 {
 		t.Errorf("want the tag named, got %v", docs[0].Unknown)
 	}
 }

@@ -201,6 +201,9 @@ func checkNesting(tokens hclsyntax.Tokens) error {
 			operators++
 		}
 		at := hclPlace(token.Range)
+		if token.Type == hclsyntax.TokenNumberLit && isHugeNumber(token.Bytes) {
+			return at.errorf("want an exponent of at most %d digits, got more", maxExponentDigits)
+		}
 		if depth > maxHCLDepth {
 			return at.errorf("want at most %d levels of nesting, got more", maxHCLDepth)
 		}
@@ -209,6 +212,14 @@ func checkNesting(tokens hclsyntax.Tokens) error {
 		}
 	}
 	return nil
+}
+
+// maxExponentDigits bounds 1e999999999, which has that many digits once it is text.
+const maxExponentDigits = 3
+
+func isHugeNumber(text []byte) bool {
+	i := bytes.IndexAny(text, "eE")
+	return i >= 0 && len(bytes.TrimLeft(text[i+1:], "+-0")) > maxExponentDigits
 }
 
 // checkTexts does so for the texts of JSON syntax, which HCL reads as templates and

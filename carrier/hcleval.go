@@ -476,8 +476,12 @@ func fits(v cty.Value, budget *int) bool {
 	if !v.IsKnown() || v.IsNull() {
 		return true
 	}
-	if v.Type() == cty.String {
+	switch v.Type() {
+	case cty.String:
 		return len(v.AsString()) <= maxText
+	case cty.Number:
+		exponent := v.AsBigFloat().MantExp(nil)
+		return -maxText < exponent && exponent < maxText
 	}
 	if v.CanIterateElements() {
 		for it := v.ElementIterator(); it.Next(); {

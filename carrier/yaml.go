@@ -228,11 +228,30 @@ func scalar(n *yaml.Node) any {
 	return n.Value
 }
 
+// agrees tells whether a tag of YAML's own says what the value is anyway.
+func agrees(tag string, value any) bool {
+	switch value.(type) {
+	case nil:
+		return tag == "!!null"
+	case bool:
+		return tag == "!!bool"
+	case json.Number:
+		return tag == "!!int" || tag == "!!float"
+	case string:
+		return tag == "!!str"
+	case []*node:
+		return tag == "!!seq"
+	case *object:
+		return tag == "!!map"
+	}
+	return false
+}
+
 // tagged gives a value with a CloudFormation short tag its long form; any other
-// tag of the file's own leaves a value whose meaning we do not know.
+// tag leaves a value whose meaning we do not know.
 func (y *yamlReader) tagged(n *yaml.Node) func(*node, error) (*node, error) {
 	return func(value *node, err error) (*node, error) {
-		if err != nil || n.Style&yaml.TaggedStyle == 0 || strings.HasPrefix(n.Tag, "!!") || n.Tag == "!" {
+		if err != nil || n.Style&yaml.TaggedStyle == 0 || n.Tag == "!" || agrees(n.Tag, value.value) {
 			return value, err
 		}
 		name := strings.TrimPrefix(n.Tag, "!")
