@@ -231,10 +231,12 @@ func TestBadAnswerLosesTheGoodKeys(t *testing.T) {
 				}
 			}
 		},
-		"500":      func(w http.ResponseWriter, _ *http.Request) { http.Error(w, good, 500) },
-		"204":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
-		"304":      func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) },
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL+"/keys", http.StatusFound) },
+		"500": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, good, 500) },
+		"204": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) },
+		"304": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(304) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL+"/keys", http.StatusFound)
+		},
 		"loop":     func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path, http.StatusFound) },
 		"hangs up": func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) },
 		"half": func(w http.ResponseWriter, r *http.Request) {
