@@ -61,6 +61,7 @@ func TestBadFilesAreNamed(t *testing.T) {
 		{"HCL in JSON, duplicate", "a.tf.json", "{\"locals\": {},\n\"locals\": {}}", "a.tf.json:2: /locals: want a member once, got it on lines 1 and 2"},
 		{"HCL in JSON, brackets in a text", "a.tf.json", "{\"locals\":\n{\"a\": \"${" + strings.Repeat("(", 1_000_000) + "\"}}", "a.tf.json:2: want at most 200 levels of nesting, got more"},
 		{"HCL in JSON, brackets in a type", "a.tf.json", "{\"variable\": {\"a\":\n{\"type\": \"" + strings.Repeat("list(", 400_000) + "\"}}}", "a.tf.json:2: want at most 200 levels of nesting, got more"},
+		{"HCL in JSON, number in a text", "a.tf.json", "{\"locals\":\n{\"a\": \"${1e99999}\"}}", "a.tf.json:2: want an exponent of at most 3 digits, got more"},
 		{"cyclic conditions", "a.yaml", "Resources:\n  R: {Type: 'AWS::IAM::Role', Condition: A}\nConditions:\n  A: !Not [{Condition: B}]\n  B: !Not [{Condition: A}]\n", "a.yaml:4: Conditions/A: want a condition that does not refer to itself, got a cycle"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

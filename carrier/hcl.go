@@ -222,36 +222,34 @@ func isHugeNumber(text []byte) bool {
 	return i >= 0 && len(bytes.TrimLeft(text[i+1:], "+-0")) > maxExponentDigits
 }
 
-// checkTexts does so for the texts of JSON syntax, which HCL reads as templates and
-// in a few places as expressions.
+// checkTexts does so for the texts of JSON syntax, which HCL reads as templates, and
+// as an expression where a variable says its type.
 func checkTexts(n *node) error {
-	check := func(text string, at place) error {
-		if len(text) <= maxHCLDepth {
-			return nil
-		}
-		for _, lex := range []func([]byte, string, hcl.Pos) (hclsyntax.Tokens, hcl.Diagnostics){hclsyntax.LexTemplate, hclsyntax.LexExpression} {
-			tokens, _ := lex([]byte(text), at.file, hcl.Pos{Line: at.line, Column: at.column})
-			if err := checkNesting(tokens); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 	for _, item := range n.items() {
 		if err := checkTexts(item); err != nil {
 			return err
 		}
 	}
 	for _, m := range n.members() {
-		if err := check(m.name, m.place); err != nil {
+		tokens, _ := hclsyntax.LexTemplate([]byte(m.name), m.place.file, m.place.pos())
+		if err := checkNesting(tokens); err != nil {
 			return err
+		}
+		if m.name == "type" {
+			tokens, _ = hclsyntax.LexExpression([]byte(m.value.text()), m.value.file, m.value.pos())
+			if err := checkNesting(tokens); err != nil {
+				return err
+			}
 		}
 		if err := checkTexts(m.value); err != nil {
 			return err
 		}
 	}
-	return check(n.text(), n.place)
+	tokens, _ := hclsyntax.LexTemplate([]byte(n.text()), n.file, n.pos())
+	return checkNesting(tokens)
 }
+
+func (p place) pos() hcl.Pos { return hcl.Pos{Line: p.line, Column: p.column} }
 
 func hclPlace(r hcl.Range) place {
 	return place{file: r.Filename, line: r.Start.Line, column: r.Start.Column}

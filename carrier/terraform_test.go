@@ -291,6 +291,20 @@ func TestPolicyDocumentKeepsUnknownsSmall(t *testing.T) {
 	}
 }
 
+// The bounds are for expressions, not for what stands in a text.
+func TestTextsAreNotTakenForExpressions(t *testing.T) {
+	certificate := strings.Repeat("+/-3e12345(", 3000)
+	for file, text := range map[string]string{
+		"main.tf":      "resource \"aws_iam_role\" \"r\" { name = \"" + certificate + "\" }",
+		"main.tf.json": `{"resource": {"aws_iam_role": {"r": {"name": "` + certificate + `"}}}}`,
+	} {
+		docs, err := Read(file, []byte(text))
+		if err != nil || len(docs) != 1 || docs[0].Name != certificate {
+			t.Errorf("%s: want the text as it is, got %v", file, err)
+		}
+	}
+}
+
 // The same module in JSON syntax, where blocks are objects or lists of them.
 func TestJSONSyntaxHasBlocksAsObjects(t *testing.T) {
 	docs, err := Read("main.tf.json", []byte(`{
