@@ -1,0 +1,318 @@
+package issuer
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v5"
+)
+
+// Model says what an issuer can mint: token shapes, as templates over fields that are
+// independent of each other, and who controls what. It is reviewed data; model.json of
+// each issuer states it, model.schema.json describes its members, and every fact names
+// its source.
+//
+// A shape is one alternative of every choice, laid over the claims in order. Domains are
+// wide: what is not ruled out by the issuer's own rules can be minted. What surely can
+// be minted is narrower, see Field.
+type Model struct {
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	// AsOf is the day on which the facts were last reviewed.
+	AsOf string `json:"as_of"`
+	// Issuers are the public instances; they run the first of Releases.
+	Issuers []string `json:"issuers"`
+	// Releases stand for all others in the question which claims there are: newest
+	// first, one for each version at which the model changes.
+	Releases []string          `json:"releases"`
+	Sources  map[string]string `json:"sources"`
+	Names    Parts             `json:"names"`
+	Fields   map[string]Field  `json:"fields"`
+	Claims   map[string]Claim  `json:"claims"`
+	Choices  []Choice          `json:"choices"`
+}
+
+// Parts say which claims play the parts that attackers and facts are defined by. Empty
+// where the issuer has no such claim.
+type Parts struct {
+	Path                 string   `json:"path"`
+	Group                string   `json:"group"`
+	ID                   string   `json:"id"`
+	GroupID              string   `json:"group_id"`
+	JobPath              string   `json:"job_path"`
+	JobGroup             string   `json:"job_group"`
+	JobID                string   `json:"job_id"`
+	JobGroupID           string   `json:"job_group_id"`
+	Subject              string   `json:"subject"`
+	SubjectPath          string   `json:"subject_path"`
+	SubjectID            string   `json:"subject_id"`
+	Persons              []string `json:"persons"`
+	PersonGroups         string   `json:"person_groups"`
+	Level                string   `json:"level"`
+	DeveloperLevel       string   `json:"developer_level"`
+	Ref                  string   `json:"ref"`
+	RefType              string   `json:"ref_type"`
+	Branch               string   `json:"branch"`
+	Tag                  string   `json:"tag"`
+	Protected            string   `json:"protected"`
+	Environment          string   `json:"environment"`
+	EnvironmentProtected string   `json:"environment_protected"`
+	Runner               string   `json:"runner"`
+	// Assigned are claims whose values the issuer hands out and nobody chooses.
+	Assigned []string `json:"assigned"`
+}
+
+// Field is an independent part of a token. Domain is an RE2 that holds for the whole
+// text, and over-approximates what it can be; Surely, where given, under-approximates it.
+// Plain are the values that read well in an example, the best first.
+type Field struct {
+	Domain  string   `json:"domain"`
+	Surely  string   `json:"surely"`
+	Plain   []string `json:"plain"`
+	Sources []string `json:"sources"`
+}
+
+// Claim is a claim of a token: exactly one of Text, Value, Fixed, Null and Absent. Text
+// is a template: {name} stands for a field, for what a choice sets, or for {issuer} (the
+// token's iss) and {host} (the same without its scheme). Fixed claims have a value that
+// no condition can be decided by: "now", "later" (times), or a text.
+type Claim struct {
+	Text   string `json:"text,omitempty"`
+	Value  *Value `json:"value,omitempty"`
+	Fixed  string `json:"fixed,omitempty"`
+	Null   bool   `json:"null,omitempty"`
+	Absent bool   `json:"absent,omitempty"`
+	// Surely narrows a Value that is text, as for a Field.
+	Surely string   `json:"surely,omitempty"`
+	Plain  []string `json:"plain,omitempty"`
+	// Since and Until are releases: the claim is there from one on and before the other.
+	Since string `json:"since,omitempty"`
+	Until string `json:"until,omitempty"`
+	// Unless holds facts under which the claim is absent.
+	Unless map[string]any `json:"unless,omitempty"`
+	// Control says who chooses the value: issuer, name (whoever registers it), project
+	// (its settings), caller (the job) or person (the account that started it).
+	Control string   `json:"control,omitempty"`
+	Sources []string `json:"sources,omitempty"`
+}
+
+// Value is a claim with a field of its own that may have several JSON types. Text and
+// Number are RE2s that hold for the whole value, List one for each element.
+type Value struct {
+	Text         string `json:"text,omitempty"`
+	List         string `json:"list,omitempty"`
+	ListNonempty bool   `json:"list_nonempty,omitempty"`
+	Number       string `json:"number,omitempty"`
+	Boolean      bool   `json:"boolean,omitempty"`
+	Null         bool   `json:"null,omitempty"`
+	Absent       bool   `json:"absent,omitempty"`
+	// Objects says that the value may be something that the analysis does not look into.
+	Objects bool `json:"objects,omitempty"`
+}
+
+// Choice is something in which tokens differ as a whole. Claim and Fact are set where a
+// project's owner settles it, by the setting that the fact reports; Components then
+// holds the parts that such a setting lists.
+type Choice struct {
+	Name         string            `json:"name"`
+	Claim        string            `json:"claim,omitempty"`
+	Fact         string            `json:"fact,omitempty"`
+	Alternatives []Alternative     `json:"alternatives"`
+	Components   map[string]string `json:"components,omitempty"`
+	Sources      []string          `json:"sources,omitempty"`
+}
+
+// Alternative is one way to choose. Set gives fields a fixed text, Claims lays claims
+// over those of the model. Fork marks a merge request's pipeline from a stranger's fork.
+// Cover marks an alternative wider than what is minted: it can prove that there is no
+// token, and no more.
+type Alternative struct {
+	Name    string            `json:"name"`
+	Set     map[string]string `json:"set,omitempty"`
+	Claims  map[string]Claim  `json:"claims,omitempty"`
+	Since   string            `json:"since,omitempty"`
+	Until   string            `json:"until,omitempty"`
+	Unless  map[string]any    `json:"unless,omitempty"`
+	Fork    bool              `json:"fork,omitempty"`
+	Cover   bool              `json:"cover,omitempty"`
+	Sources []string          `json:"sources,omitempty"`
+}
+
+//go:embed gitlab/model.json
+var gitlabModelText []byte
+
+//go:embed model.schema.json
+var modelSchemaText []byte
+
+var gitlabModel = sync.OnceValues(func() (*Model, error) { return ReadModel("gitlab/model.json", gitlabModelText) })
+
+// Models lists the issuers that have a model, in alphabetical order.
+func Models() []string { return []string{GitLab} }
+
+// ModelOf returns the model of an issuer by name.
+func ModelOf(name string) (*Model, error) {
+	if name == GitLab {
+		return gitlabModel()
+	}
+	return nil, fmt.Errorf("no model for issuer %q, want one of %s", name, strings.Join(Models(), ", "))
+}
+
+// ReadModel reads a model strictly and checks that it hangs together: every template
+// names fields that there are, every pattern compiles, every source is known.
+func ReadModel(file string, text []byte) (*Model, error) {
+	schema, err := jsonschema.CompileString("issuer:///model.schema.json", string(modelSchemaText))
+	if err != nil {
+		return nil, fmt.Errorf("model.schema.json: %w", err)
+	}
+	var plain any
+	if err := json.Unmarshal(text, &plain); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if err := schema.Validate(plain); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.DisallowUnknownFields()
+	model := &Model{}
+	if err := decoder.Decode(model); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if err := model.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return model, nil
+}
+
+func (m *Model) check() error {
+	for _, name := range slices.Sorted(maps.Keys(m.Fields)) {
+		field := m.Fields[name]
+		if err := patterns(field.Domain, field.Surely); err != nil {
+			return fmt.Errorf("field %s: %w", name, err)
+		}
+		if err := m.known(field.Sources); err != nil {
+			return fmt.Errorf("field %s: %w", name, err)
+		}
+		domain := regexp.MustCompile(Whole(field.Domain))
+		for _, plain := range field.Plain {
+			if !domain.MatchString(plain) {
+				return fmt.Errorf("field %s: plain value %q is outside its domain", name, plain)
+			}
+		}
+	}
+	set := map[string]bool{"issuer": true, "host": true}
+	for _, choice := range m.Choices {
+		for _, alternative := range choice.Alternatives {
+			for name := range alternative.Set {
+				set[name] = true
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Claims)) {
+		if err := m.checkClaim(m.Claims[name], set); err != nil {
+			return fmt.Errorf("claim %s: %w", name, err)
+		}
+	}
+	for _, choice := range m.Choices {
+		for _, alternative := range choice.Alternatives {
+			for name, claim := range alternative.Claims {
+				if _, ok := m.Claims[name]; !ok {
+					return fmt.Errorf("choice %s: no claim %q", choice.Name, name)
+				}
+				if err := m.checkClaim(claim, set); err != nil {
+					return fmt.Errorf("choice %s, claim %s: %w", choice.Name, name, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (m *Model) checkClaim(claim Claim, set map[string]bool) error {
+	for _, piece := range Pieces(claim.Text) {
+		if _, ok := m.Fields[piece.Field]; piece.Field != "" && !ok && !set[piece.Field] {
+			return fmt.Errorf("template %q: no field %q", claim.Text, piece.Field)
+		}
+	}
+	if claim.Value != nil {
+		if err := patterns(claim.Value.Text, claim.Value.List, claim.Value.Number, claim.Surely); err != nil {
+			return err
+		}
+	}
+	return m.known(claim.Sources)
+}
+
+func (m *Model) known(sources []string) error {
+	for _, source := range sources {
+		if m.Sources[source] == "" {
+			return fmt.Errorf("no source %q", source)
+		}
+	}
+	return nil
+}
+
+func patterns(all ...string) error {
+	for _, pattern := range all {
+		if _, err := regexp.Compile(Whole(pattern)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Whole anchors a pattern at both ends.
+func Whole(pattern string) string { return `\A(?:` + pattern + `)\z` }
+
+// Piece is a part of a template: a literal text or the name of a field.
+type Piece struct{ Literal, Field string }
+
+// Pieces takes a template apart.
+func Pieces(template string) []Piece {
+	var all []Piece
+	for template != "" {
+		literal, rest, found := strings.Cut(template, "{")
+		if literal != "" {
+			all = append(all, Piece{Literal: literal})
+		}
+		if !found {
+			break
+		}
+		var name string
+		name, template, _ = strings.Cut(rest, "}")
+		all = append(all, Piece{Field: name})
+	}
+	return all
+}
+
+// Within reports whether a release lies in the span from since on and before until; an
+// empty bound is none.
+func Within(release, since, until string) bool {
+	return (since == "" || compareReleases(release, since) >= 0) && (until == "" || compareReleases(release, until) < 0)
+}
+
+// compareReleases compares dotted numbers; what is no number counts as zero.
+func compareReleases(a, b string) int {
+	x, y := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range max(len(x), len(y)) {
+		if c := releasePart(x, i) - releasePart(y, i); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+func releasePart(parts []string, i int) int {
+	if i >= len(parts) {
+		return 0
+	}
+	digits := strings.TrimRight(parts[i], "-abcdefghijklmnopqrstuvwxyz")
+	n, _ := strconv.Atoi(digits)
+	return n
+}
