@@ -77,8 +77,7 @@ const (
 func formatByName(file string) format {
 	base := strings.ToLower(filepath.Base(file))
 	switch {
-	case strings.HasSuffix(base, ".tf"), strings.HasSuffix(base, ".tf.json"),
-		strings.HasSuffix(base, ".tofu"), strings.HasSuffix(base, ".tofu.json"):
+	case hasSuffix(base, ".tf", ".tf.json", ".tofu", ".tofu.json"), isVariables(base):
 		return formatHCL
 	case hasSuffix(base, ".json", ".jsonl", ".ndjson", ".tfstate"):
 		return formatJSON

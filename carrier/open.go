@@ -17,7 +17,11 @@ func (r *reading) open(n *node, bare, address string) {
 	case n.get("apiVersion").text() != "" && n.get("kind").text() != "":
 		r.kubernetes(n, address)
 	case isVaultRead(n):
-		r.add(n.get("data"), KindVaultRead, stem(n.file), address)
+		name := ""
+		if address == "" {
+			name = stem(n.file)
+		}
+		r.add(n.get("data"), KindVaultRead, name, address)
 	case r.openAWS(n, address), r.openGoogle(n, address), r.openAzure(n, address), r.openPulumi(n):
 	default:
 		r.add(n, bare, "", address)

@@ -233,8 +233,10 @@ func moduleOf(path string) []string {
 
 // isModuleFile names the files that Terraform itself reads of a directory.
 func isModuleFile(name string) bool {
-	return formatByName(name) == formatHCL || name == "terraform.tfvars" || name == "terraform.tfvars.json" ||
-		hasSuffix(name, ".auto.tfvars", ".auto.tfvars.json")
+	if isVariables(name) {
+		return name == "terraform.tfvars" || name == "terraform.tfvars.json" || hasSuffix(name, ".auto.tfvars", ".auto.tfvars.json")
+	}
+	return formatByName(name) == formatHCL
 }
 
 type walker struct {
@@ -264,7 +266,7 @@ func (w *walker) directory(path, real string, outer *ignore) bool {
 		case !e.Type().IsRegular() && !w.isOnlyName(filepath.Join(real, name), e):
 		case isModuleFile(name):
 			module = append(module, filepath.Join(path, name))
-		case formatByName(name) != formatNone:
+		case formatByName(name) != formatNone && formatByName(name) != formatHCL:
 			others = append(others, name)
 		}
 	}
@@ -286,7 +288,7 @@ func (w *walker) directory(path, real string, outer *ignore) bool {
 
 func hasConfiguration(files []string) bool {
 	for _, file := range files {
-		if formatByName(file) == formatHCL {
+		if !isVariables(file) {
 			return true
 		}
 	}
