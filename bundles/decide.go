@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -19,6 +20,8 @@ import (
 type Input struct {
 	// Claims are the token's payload as the verifier read it.
 	Claims ast.Object
+	// Duplicates says that the claims' text had a member twice; Claims holds the last.
+	Duplicates bool
 	// Context is what the platform knows beside role and token; see the table in the
 	// README. It may be nil.
 	Context map[string]any
@@ -95,6 +98,10 @@ func (b *Bundle) input(role *Role, in Input) (ast.Value, error) {
 	if context == nil {
 		context = map[string]any{}
 	}
+	if header, ok := context["header"].(map[string]any); ok && header["alg"] != nil && context["alg"] == nil {
+		context = maps.Clone(context)
+		context["alg"] = header["alg"]
+	}
 	surroundings, err := ast.InterfaceToValue(context)
 	if err != nil {
 		return nil, fmt.Errorf("read the context: %w", err)
@@ -105,6 +112,9 @@ func (b *Bundle) input(role *Role, in Input) (ast.Value, error) {
 		ast.Item(ast.StringTerm("context"), ast.NewTerm(surroundings)),
 		ast.Item(ast.StringTerm("now"), ast.NewTerm(seconds(in.Now))),
 		ast.Item(ast.StringTerm("now_ns"), ast.NewTerm(nanoseconds(in.Now))),
+	}
+	if in.Duplicates {
+		members = append(members, ast.Item(ast.StringTerm("duplicate_members"), ast.BooleanTerm(true)))
 	}
 	if role.platform.ClaimsInput != nil {
 		members = append(members, role.platform.ClaimsInput(in.Claims, context)...)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -120,9 +121,17 @@ func (c *Check) decide(ctx context.Context, asked checkLine, role *bundles.Role)
 	if err != nil {
 		return nil, err
 	}
-	decision := c.bundle.Decide(ctx, role, bundles.Input{Claims: claims.Value, Context: asked.Context, Now: now})
+	decision := c.bundle.Decide(ctx, role, bundles.Input{
+		Claims: claims.Value, Duplicates: hasDuplicates(objections), Context: asked.Context, Now: now,
+	})
 	decision.TokenReasons = objections
 	return decision, nil
+}
+
+func hasDuplicates(objections []trustcheck.TokenReason) bool {
+	return slices.ContainsFunc(objections, func(objection trustcheck.TokenReason) bool {
+		return objection.Code == verifier.DuplicateMember
+	})
 }
 
 // prepare makes a role ready; equal roles in equal surroundings are prepared once.

@@ -204,8 +204,6 @@ func clipped(text string) string {
 
 func position(reason trustcheck.Reason) string {
 	switch {
-	case reason.File != "" && reason.Line > 0:
-		return fmt.Sprintf("%s:%d", reason.File, reason.Line)
 	case reason.Line > 0:
 		return fmt.Sprintf("line %d", reason.Line)
 	case reason.Claim != "" && reason.Source != "":

@@ -16,7 +16,7 @@ import (
 //     is not a plain integer of at most 15 digits; null where float64 cannot hold it;
 //   - folded: by registered name, the values of all claims whose names fold to it, in
 //     the order in which encoding/json lets the last one win, where there are such twins;
-//   - remote_address: the caller's address without its port.
+//   - remote_address: the caller's address as a network, without its port.
 //
 // Members that would be empty are left out.
 func claimsInput(claims ast.Object, context map[string]any) [][2]*ast.Term {
@@ -30,7 +30,7 @@ func claimsInput(claims ast.Object, context map[string]any) [][2]*ast.Term {
 		input = append(input, ast.Item(ast.StringTerm("folded"), ast.NewTerm(folded)))
 	}
 	if remote, ok := context["remote_addr"].(string); ok {
-		if address := hostAddress(remote); address != "" {
+		if address := callerAddress(remote); address != "" {
 			input = append(input, ast.Item(ast.StringTerm("remote_address"), ast.StringTerm(address)))
 		}
 	}

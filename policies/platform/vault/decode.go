@@ -1,12 +1,16 @@
 package vault
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-secure-stdlib/parseutil"
+	"github.com/hashicorp/go-sockaddr"
 	"github.com/mitchellh/mapstructure"
 )
 
@@ -17,7 +21,6 @@ type decoder func(raw any) (any, error)
 // The fields of a role, by name. Source: vault-plugin-auth-jwt v0.26.3 path_role.go and
 // vault/sdk helper/tokenutil.
 var roleFields = map[string]decoder{
-	"name":                    text,
 	"role_type":               text,
 	"bound_audiences":         texts,
 	"bound_subject":           text,
@@ -56,15 +59,20 @@ var roleFields = map[string]decoder{
 // Source: vault-plugin-auth-jwt v0.26.3 path_config.go.
 var configFields = map[string]decoder{
 	"oidc_discovery_url":     text,
+	"oidc_discovery_ca_pem":  text,
 	"oidc_client_id":         text,
 	"oidc_client_secret":     text,
+	"oidc_response_mode":     text,
+	"oidc_response_types":    texts,
 	"jwks_url":               text,
+	"jwks_ca_pem":            text,
 	"jwks_pairs":             list,
-	"jwt_validation_pubkeys": texts,
-	"bound_issuer":           text,
-	"jwt_supported_algs":     texts,
 	"default_role":           text,
+	"jwt_validation_pubkeys": texts,
+	"jwt_supported_algs":     texts,
+	"bound_issuer":           text,
 	"provider_config":        object,
+	"namespace_in_state":     flag,
 }
 
 // decode reads a role. A field that Vault could not read is named in "unreadable"; the
@@ -90,9 +98,32 @@ func decode(body map[string]any) map[string]any {
 	if role["role_type"] == "" {
 		role["role_type"] = "oidc"
 	}
-	addresses(role, "token_bound_cidrs", "token_bound_cidrs_error")
+	addresses(role, "token_bound_cidrs_error")
 	upgrade(role, body)
+	role["spellings"] = spellings(role["bound_claims"])
 	return role
+}
+
+// spellings gives, for every bound claim, the spelling of each bound value that is a
+// number and null for the others. Vault compares spellings; values of Rego that are equal
+// numbers are one value, and 22.0 would be forgotten beside 22.
+func spellings(boundClaims any) map[string]any {
+	claims, _ := boundClaims.(map[string]any)
+	all := make(map[string]any, len(claims))
+	for claim, wanted := range claims {
+		values, isList := wanted.([]any)
+		if !isList {
+			values = []any{wanted}
+		}
+		spelled := make([]any, len(values))
+		for i, value := range values {
+			if number, ok := value.(json.Number); ok {
+				spelled[i] = number.String()
+			}
+		}
+		all[claim] = spelled
+	}
+	return all
 }
 
 func decodeField(name string, raw any) (any, error) {
@@ -121,7 +152,7 @@ func upgrade(role, body map[string]any) {
 	}
 	if older, given := role["bound_cidrs"]; given && !has(body, "token_bound_cidrs") {
 		role["token_bound_cidrs"] = older
-		addresses(role, "token_bound_cidrs", "bound_cidrs_error")
+		addresses(role, "bound_cidrs_error")
 	}
 }
 
@@ -130,29 +161,61 @@ func has(body map[string]any, field string) bool {
 	return given
 }
 
-// addresses reads the entries of a list of networks. `networks` holds those that a caller
-// can lie in; what cannot be read goes into the member called failure.
-func addresses(role map[string]any, field, failure string) {
-	entries, _ := role[field].([]any)
-	parsed, err := parseutil.ParseAddrs(entries)
-	if err != nil {
-		role[failure] = err.Error()
-		role["networks"] = []any{}
-		return
-	}
-	networks := []any{}
-	for _, address := range parsed {
-		if text := network(address.SockAddr); text != "" {
+// addresses reads the entries of token_bound_cidrs. `networks` holds those that a caller can
+// lie in; what cannot be read goes into the member called failure. A host name, which
+// Vault would look up, is listed in `host_names`; an entry that Vault stores but cannot
+// load again is `unloadable`.
+func addresses(role map[string]any, failure string) {
+	entries, _ := role["token_bound_cidrs"].([]any)
+	networks, names := []any{}, []any{}
+	for _, entry := range entries {
+		spelled, _ := entry.(string)
+		if needsLookup(spelled) {
+			names = append(names, spelled)
+			continue
+		}
+		parsed, err := parseutil.ParseAddrs([]any{entry})
+		if err != nil {
+			role[failure] = err.Error()
+			break
+		}
+		if err := reload(parsed[0]); err != nil {
+			role["unloadable"] = err.Error()
+		}
+		if text := network(parsed[0].SockAddr); text != "" {
 			networks = append(networks, text)
 		}
 	}
-	role["networks"] = networks
+	role["networks"], role["host_names"] = networks, names
 }
 
-func decodeConfig(body map[string]any) (map[string]any, error) {
+// reload stores an address as Vault does and loads it again.
+func reload(address *sockaddr.SockAddrMarshaler) error {
+	stored, err := json.Marshal(address)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(stored, &sockaddr.SockAddrMarshaler{})
+}
+
+// needsLookup tells a host name with a port, which go-sockaddr resolves over the network.
+func needsLookup(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		return false
+	}
+	_, err = netip.ParseAddr(host)
+	return err != nil
+}
+
+// decodeConfig reads the auth method's configuration; a field that Vault could not read is
+// named in "unreadable".
+func decodeConfig(body map[string]any) map[string]any {
 	config := map[string]any{
-		"oidc_discovery_url": "", "oidc_client_id": "", "oidc_client_secret": "", "jwks_url": "", "jwks_pairs": []any{},
-		"bound_issuer": "", "jwt_supported_algs": []any{}, "default_role": "", "provider_config": map[string]any{},
+		"oidc_discovery_url": "", "oidc_client_id": "", "oidc_client_secret": "", "oidc_response_mode": "",
+		"oidc_response_types": []any{}, "jwks_url": "", "jwks_ca_pem": "", "jwks_pairs": []any{}, "bound_issuer": "",
+		"jwt_supported_algs": []any{}, "jwt_validation_pubkeys": []any{}, "default_role": "",
+		"provider_config": map[string]any{},
 	}
 	for _, name := range slices.Sorted(maps.Keys(body)) {
 		read, known := configFields[name]
@@ -161,13 +224,12 @@ func decodeConfig(body map[string]any) (map[string]any, error) {
 		}
 		decoded, err := read(body[name])
 		if err != nil {
-			return nil, fmt.Errorf("error converting input for field %q: %w", name, err)
-		}
-		if decoded != nil {
+			config["unreadable"] = fmt.Sprintf("error converting input for field %q: %v", name, err)
+		} else if decoded != nil {
 			config[name] = decoded
 		}
 	}
-	return config, nil
+	return config
 }
 
 func text(raw any) (any, error) {

@@ -36,9 +36,8 @@ func Platform() platform.Platform {
 
 // Kinds of document that carriers name.
 const (
-	kindTerraformRole   = "vault_jwt_auth_backend_role"
-	kindTerraformConfig = "vault_jwt_auth_backend"
-	kindGeneric         = "vault_generic_endpoint"
+	kindTerraformRole = "vault_jwt_auth_backend_role"
+	kindRead          = "vault.read"
 )
 
 func recognise(doc *trustcheck.Document) bool {
@@ -93,13 +92,10 @@ func prepare(doc *trustcheck.Document, context map[string]any) (*platform.Prepar
 	}
 	role := decode(object)
 	role["selectors"] = selectors(role)
-	decodedConfig, err := decodeConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("%s:%d: auth method configuration: %w", doc.File, doc.Line, err)
-	}
 	prepared.Document = map[string]any{
 		"role":    role,
-		"config":  decodedConfig,
+		"config":  decodeConfig(config),
+		"stored":  at == "/data" || doc.Kind == kindRead,
 		"unknown": slices.Sorted(maps.Keys(unknown)),
 	}
 	return prepared, nil
@@ -335,19 +331,16 @@ func network(address sockaddr.SockAddr) string {
 	}
 }
 
-// hostAddress reads the caller's address as Vault does: a port is tolerated, an
-// IPv4-mapped address counts as IPv4. Empty when it cannot be read.
-func hostAddress(remote string) string {
+// callerAddress reads the caller's address as Vault does: a port is tolerated, an
+// IPv4-mapped address counts as IPv4, and an address with a mask stands for its whole
+// network. Empty when it cannot be read, or would have to be looked up.
+func callerAddress(remote string) string {
+	if needsLookup(remote) {
+		return ""
+	}
 	address, err := sockaddr.NewSockAddr(remote)
 	if err != nil {
 		return ""
 	}
-	switch address := address.(type) {
-	case sockaddr.IPv4Addr:
-		return address.NetIP().String()
-	case sockaddr.IPv6Addr:
-		return address.NetIP().String()
-	default:
-		return ""
-	}
+	return network(address)
 }

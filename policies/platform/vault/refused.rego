@@ -7,7 +7,82 @@ package trustcheck.platform.vault
 # related_resources:
 #   - https://github.com/hashicorp/vault-plugin-auth-jwt/blob/v0.26.3/path_role.go
 #   - https://github.com/hashicorp/vault/blob/sdk/v0.25.1/sdk/helper/tokenutil/tokenutil.go
-role_errors := [_refusal[order] | some order in sort(object.keys(_refusal))]
+role_errors := array.concat(
+	[concat(": ", ["auth method configuration", _config_refusal[order]]) |
+		some order in sort(object.keys(_config_refusal))
+	],
+	[_refusal[order] | not input.document.stored; some order in sort(object.keys(_refusal))],
+)
+
+# Why Vault would refuse the auth method's configuration: path_config.go pathConfigWrite. What
+# it fetches to find out is not fetched here.
+_config_refusal[0] := _config.unreadable
+
+_config_refusal[1] := concat("", [
+	"exactly one of 'jwt_validation_pubkeys', 'jwks_url', 'jwks_pairs' or 'oidc_discovery_url' ",
+	"must be set",
+]) if {
+	count(_key_sources) > 1
+}
+
+_config_refusal[2] := "both 'oidc_client_id' and 'oidc_client_secret' must be set for OIDC" if {
+	count([given | some given in [_config.oidc_client_id, _config.oidc_client_secret]; given != ""]) == 1
+	not _redacted
+}
+
+_config_refusal[3] := "'oidc_discovery_url' must be set for OIDC" if {
+	_config.oidc_client_id != ""
+	_config.oidc_discovery_url == ""
+}
+
+_config_refusal[4] := "CA PEMs must be provided as part of the 'jwks_pairs' when using multiple JWKS URLs" if {
+	_config.jwks_ca_pem != ""
+	count(_config.jwks_pairs) > 0
+}
+
+_config_refusal[5] := "Bound issuer is not supported for use with 'jwks_pairs'" if {
+	_config.bound_issuer != ""
+	count(_config.jwks_pairs) > 0
+}
+
+_config_refusal[6] := sprintf("invalid jwt_supported_algs: unsupported signing algorithm %q", [unsupported[0]]) if {
+	unsupported := [algorithm | some algorithm in _config.jwt_supported_algs; not algorithm in _signing_algorithms]
+	count(unsupported) > 0
+}
+
+_config_refusal[7] := sprintf("invalid response_types %v. 'code' and 'id_token' are allowed", [kinds]) if {
+	kinds := _config.oidc_response_types
+	some kind in kinds
+	not kind in {"code", "id_token"}
+}
+
+_config_refusal[8] := "query response_mode may not be used with an id_token response_type" if {
+	"id_token" in _config.oidc_response_types
+	_config.oidc_response_mode in {"", "query"}
+}
+
+_config_refusal[9] := sprintf("invalid response_mode: %q", [_config.oidc_response_mode]) if {
+	not _config.oidc_response_mode in {"", "query", "form_post"}
+}
+
+_config_refusal[10] := "invalid provider_config: 'provider' field not found in provider_config" if {
+	count(_config.provider_config) > 0
+	not is_string(_config.provider_config.provider)
+}
+
+_config_refusal[11] := sprintf("invalid provider_config: provider %q not found in custom providers", [provider]) if {
+	provider := _config.provider_config.provider
+	is_string(provider)
+	not provider in {"azure", "gsuite", "ibmisam", "secureauth"}
+}
+
+_key_sources := {field |
+	some field in ["oidc_discovery_url", "jwks_url", "jwks_pairs", "jwt_validation_pubkeys"]
+	count(_config[field]) > 0
+}
+
+# `vault read` leaves the secret out.
+_redacted if input.document.stored
 
 # A field that cannot be read stops everything else.
 _refusal[0] := _role.unreadable
@@ -139,10 +214,10 @@ _warning contains message if {
 	some claim, wanted in _role.bound_claims
 	some value in _values(wanted)
 	is_number(value)
-	regex.match(`[.eE]`, _spelling(value))
+	regex.match(`[.eE]`, json.marshal(value))
 	message := sprintf("bound_claims.%s: the number %s is never matched: Vault compares the integer part as text", [
 		claim,
-		_spelling(value),
+		json.marshal(value),
 	])
 }
 

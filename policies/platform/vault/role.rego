@@ -28,7 +28,7 @@ stages := [{"name": name, "ways": [{"conditions": conditions}], "refusals": []} 
 		["role", _role_type],
 		["address", _address],
 		["config", _usable_config],
-		["signature", _key_id],
+		["signature", _signature],
 		["algorithm", _algorithm],
 		["claims", _registered_claims],
 		["issuer", _issuer],
@@ -49,20 +49,30 @@ stages := [{"name": name, "ways": [{"conditions": conditions}], "refusals": []} 
 # description: |
 #   One condition for several that nearly every token satisfies together, for the quick form.
 quick := {
-	"covers": ["algorithm", "registered", "times"],
-	"condition": {"platform": "vault", "name": "plain_token", "algorithms": _algorithms, "leeway": _leeway},
+	"covers": ["algorithm", "numbers", "registered", "times"],
+	"condition": {"platform": "vault", "name": "plain_token", "algorithms": _accepted_algorithms, "leeway": _leeway},
 }
 
 # path_login.go pathLogin: only roles of type jwt can log in with a token.
-_role_type := [{
-	"test": "never",
-	"operator": "equals",
-	"wanted": "jwt",
-	"source": "role_type",
-	"message": "role with oidc role_type is not allowed",
-} |
-	_role.role_type == "oidc"
-]
+_role_type := array.concat(
+	[{
+		"test": "never",
+		"operator": "readable",
+		"source": "token_bound_cidrs",
+		"message": why,
+	} |
+		why := _role.unloadable
+	],
+	[{
+		"test": "never",
+		"operator": "equals",
+		"wanted": "jwt",
+		"source": "role_type",
+		"message": "role with oidc role_type is not allowed",
+	} |
+		_role.role_type == "oidc"
+	],
+)
 
 # token_bound_cidrs, before the token is even parsed.
 _address := [{
@@ -77,6 +87,7 @@ _address := [{
 	"assumption": "the caller's address lies inside token_bound_cidrs: remote_addr was not given",
 	"source": "token_bound_cidrs",
 	"message": "permission denied",
+	"host_names": _role.host_names,
 } |
 	count(_role.token_bound_cidrs) > 0
 ]
@@ -94,21 +105,62 @@ _usable_config := [{
 	_config.oidc_client_secret != ""
 ]
 
-# Several key sets are told apart by the key id.
-_key_id := [{
-	"test": "platform",
-	"platform": "vault",
-	"name": "key_id",
-	"analysis": "free",
-	"operator": "present",
-	"assumes": ["header"],
-	"assumption": "the token names its key: header was not given",
-	"source": "config.jwks_pairs",
-	"message": "error validating token: token missing kid header parameter",
-} |
-	_pairs_need_kid
-	count(_config.jwks_pairs) > 0
-]
+# What the signature check refuses whatever the signature: algorithms without a public key,
+# payloads that Go does not read, and no key id where it tells several key sets apart.
+_signature := array.concat(
+	[
+		{
+			"test": "platform",
+			"platform": "vault",
+			"name": "algorithm",
+			"analysis": "free",
+			"operator": "one of",
+			"wanted": _signing_algorithms,
+			"assumes": ["alg"],
+			"assumption": "the token's algorithm is one that the auth method supports: alg was not given",
+			"message": _bad_signature,
+		},
+		{
+			"test": "platform",
+			"platform": "vault",
+			"name": "numbers",
+			"analysis": "free",
+			"operator": "holds numbers within the range of float64",
+			"message": _bad_signature,
+		},
+	],
+	array.concat(
+		[{
+			"test": "platform",
+			"platform": "vault",
+			"name": "no_duplicates",
+			"analysis": "free",
+			"operator": "has no member twice",
+			"source": "config.jwt_validation_pubkeys",
+			"message": _bad_signature,
+		} |
+			count(_config.jwt_validation_pubkeys) > 0
+		],
+		[{
+			"test": "platform",
+			"platform": "vault",
+			"name": "key_id",
+			"analysis": "free",
+			"operator": "has a kid",
+			"assumes": ["header"],
+			"assumption": "the token names its key: header was not given",
+			"source": "config.jwks_pairs",
+			"message": "error validating token: token missing kid header parameter",
+		} |
+			_pairs_need_kid
+			count(_config.jwks_pairs) > 0
+		],
+	),
+)
+
+_bad_signature := "error validating token: error verifying token signature"
+
+_signing_algorithms := ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"]
 
 _algorithm := [{
 	"test": "platform",
@@ -116,16 +168,16 @@ _algorithm := [{
 	"name": "algorithm",
 	"analysis": "free",
 	"operator": "one of",
-	"wanted": _algorithms,
-	"assumes": ["alg"],
-	"assumption": "the token's algorithm is one that the auth method supports: alg was not given",
+	"wanted": _config.jwt_supported_algs,
 	"source": "config.jwt_supported_algs",
 	"message": "error validating token: invalid algorithm (alg) header parameter: token signed with unexpected algorithm",
-}]
+} |
+	count(_config.jwt_supported_algs) > 0
+]
 
-_algorithms := _config.jwt_supported_algs if count(_config.jwt_supported_algs) > 0
+_accepted_algorithms := _config.jwt_supported_algs if count(_config.jwt_supported_algs) > 0
 
-else := ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512", "EdDSA"]
+else := _signing_algorithms
 
 # cap jwt.go validateAll reads the registered claims into a Go struct, whether or not the role
 # binds them. Several bad types: aud, exp, nbf, iat are named before iss, sub, jti.
@@ -136,35 +188,28 @@ _registered_claims := [{
 	"analysis": "free",
 	"operator": "readable",
 	"message": "error validating token: a registered claim has an unusable type",
-	"parts": array.concat(
-		[{
-			"name": "numbers",
-			"operator": "within 64-bit range",
-			"message": "error validating token: error verifying token signature",
-		}],
-		[{
-			"name": name,
-			"reads": "claim",
-			"claim": claim,
-			"key": claim,
-			"operator": "is",
-			"wanted": wanted,
-			"message": message,
-		} |
-			some [claim, name, wanted, message] in [
-				["aud", "audience_type", "text or list of texts", concat("", [
-					"error validating token: go-jose/go-jose/jwt: ",
-					"expected string or array value to unmarshal to Audience",
-				])],
-				["exp", "time_type", "number", _not_a_date],
-				["nbf", "time_type", "number", _not_a_date],
-				["iat", "time_type", "number", _not_a_date],
-				["iss", "text_type", "text", sprintf(_not_a_text, ["iss"])],
-				["sub", "text_type", "text", sprintf(_not_a_text, ["sub"])],
-				["jti", "text_type", "text", sprintf(_not_a_text, ["jti"])],
-			]
-		],
-	),
+	"parts": [{
+		"name": name,
+		"reads": "claim",
+		"claim": claim,
+		"key": claim,
+		"operator": "is",
+		"wanted": wanted,
+		"message": message,
+	} |
+		some [claim, name, wanted, message] in [
+			["aud", "audience_type", "text or list of texts", concat("", [
+				"error validating token: go-jose/go-jose/jwt: ",
+				"expected string or array value to unmarshal to Audience",
+			])],
+			["exp", "time_type", "number", _not_a_date],
+			["nbf", "time_type", "number", _not_a_date],
+			["iat", "time_type", "number", _not_a_date],
+			["iss", "text_type", "text", sprintf(_not_a_text, ["iss"])],
+			["sub", "text_type", "text", sprintf(_not_a_text, ["sub"])],
+			["jti", "text_type", "text", sprintf(_not_a_text, ["jti"])],
+		]
+	],
 }]
 
 _not_a_date := "error validating token: go-jose/go-jose/jwt: expected number value to unmarshal NumericDate"
@@ -265,6 +310,7 @@ _leeway_of(given, _) := given if given > 0
 
 _leeway_of(given, _) := 0 if given < 0
 
+# Asked only where it is known that no audience is bound.
 _no_audience := [{
 	"test": "platform",
 	"platform": "vault",
@@ -278,6 +324,7 @@ _no_audience := [{
 	"message": "audience claim found in JWT but no audiences bound to the role",
 } |
 	count(_role.bound_audiences) == 0
+	not "bound_audiences" in input.document.unknown
 ]
 
 _user_claim := [object.union(_place(_user_selector), {
@@ -287,7 +334,9 @@ _user_claim := [object.union(_place(_user_selector), {
 	"wanted": "text",
 	"source": "user_claim",
 	"message": sprintf("claim %q not found in token, or could not be converted to string", [_role.user_claim]),
-})]
+}) |
+	_role.user_claim != ""
+]
 
 _user_selector := {"pointer": _role.user_claim} if _user_pointer
 
@@ -319,7 +368,7 @@ _groups_claim := [object.union(_place({"pointer": _role.groups_claim}), {
 	_role.groups_claim != ""
 ]
 
-_bound_claims := [object.union_n([_place({"pointer": claim}), _bound_test(wanted), {
+_bound_claims := [object.union_n([_place({"pointer": claim}), _bound_test(wanted, _role.spellings[claim]), {
 	"claim": claim,
 	"wanted": wanted,
 	"source": sprintf("bound_claims.%s", [claim]),
@@ -339,7 +388,9 @@ _core := array.concat(
 		"operator": "not empty",
 		"source": "user_claim",
 		"message": "missing name in alias",
-	})],
+	}) |
+		_role.user_claim != ""
+	],
 	[{
 		"test": "never",
 		"operator": "absent",
@@ -360,7 +411,7 @@ _reserved_policies := {
 
 # How a bound value is compared: claims.go matchFound. Only text matches a glob; the first
 # bound value that is no text refuses, so those behind it are never asked.
-_bound_test(wanted) := {
+_bound_test(wanted, _) := {
 	"test": "never",
 	"operator": "equals",
 	"note": "bound claim is not a string, bool, int or list",
@@ -368,7 +419,7 @@ _bound_test(wanted) := {
 	not _listable(wanted)
 }
 
-_bound_test(wanted) := {"test": "in_any", "operator": "equals", "values": _values(wanted)} if {
+_bound_test(wanted, _) := {"test": "in_any", "operator": "equals", "values": _values(wanted)} if {
 	_listable(wanted)
 	_role.bound_claims_type == "string"
 	every value in _values(wanted) {
@@ -376,13 +427,13 @@ _bound_test(wanted) := {"test": "in_any", "operator": "equals", "values": _value
 	}
 }
 
-_bound_test(wanted) := {
+_bound_test(wanted, spellings) := {
 	"test": "platform",
 	"platform": "vault",
 	"name": "bound_values",
 	"operator": "equals",
 	"values": _values(wanted),
-	"spellings": [_spelling(value) | some value in _values(wanted)],
+	"spellings": spellings,
 } if {
 	_listable(wanted)
 	_role.bound_claims_type == "string"
@@ -390,7 +441,7 @@ _bound_test(wanted) := {
 	not type_name(value) in {"string", "boolean"}
 }
 
-_bound_test(wanted) := {"test": "in_any", "operator": "matches", "values": _globs(wanted)} if {
+_bound_test(wanted, _) := {"test": "in_any", "operator": "matches", "values": _globs(wanted)} if {
 	_listable(wanted)
 	_role.bound_claims_type == "glob"
 	every glob in _globs(wanted) {
@@ -398,7 +449,7 @@ _bound_test(wanted) := {"test": "in_any", "operator": "matches", "values": _glob
 	}
 }
 
-_bound_test(wanted) := {"test": "pattern_any", "operator": "matches", "pattern": match.anchored_any(_globs(wanted))} if {
+_bound_test(wanted, _) := {"test": "pattern_any", "operator": "matches", "pattern": match.anchored_any(_globs(wanted))} if {
 	_listable(wanted)
 	_role.bound_claims_type == "glob"
 	some glob in _globs(wanted)
@@ -414,11 +465,6 @@ else := [wanted]
 _globs(wanted) := array.slice(_values(wanted), 0, min(_not_text(wanted) | {count(_values(wanted))}))
 
 _not_text(wanted) := {i | some i, value in _values(wanted); not is_string(value)}
-
-# A bound number is compared by its spelling: 22, 22.0 and 2.2e1 are three values.
-_spelling(value) := json.marshal(value) if is_number(value)
-
-else := null
 
 # Where a claim stands: a name that does not begin with a slash is a top-level claim
 # even if it holds dots; otherwise the pointer's readings, worked out by document.go.
