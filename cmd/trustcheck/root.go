@@ -35,6 +35,9 @@ func rootCommand(std streams) *cobra.Command {
 		Short: "Verify CI tokens and decide what a relying party would answer for them",
 		Long: "trustcheck verifies the OIDC tokens of CI systems and tells, condition by condition,\n" +
 			"what HashiCorp Vault, AWS, Google Cloud or Azure would answer for a role.",
+		PersistentPreRunE: func(command *cobra.Command, _ []string) error {
+			return all.applyConfig(command)
+		},
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

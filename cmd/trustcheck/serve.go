@@ -19,7 +19,8 @@ func serveCommand(all *shared) *cobra.Command {
 		Long: "serve admits callers by their CI tokens: for nginx, Traefik, Caddy, Envoy, Kubernetes, OPA clients\n" +
 			"and its own decision API, as the configuration says. It writes one JSON line for each decision to\n" +
 			"standard error and ends on SIGTERM, letting requests end first.",
-		Args: cobra.NoArgs,
+		Args:        cobra.NoArgs,
+		Annotations: map[string]string{ownConfig: "gate"},
 		RunE: func(command *cobra.Command, _ []string) error {
 			if schema {
 				_, err := all.out.Write(server.Schema())
