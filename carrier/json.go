@@ -122,7 +122,7 @@ func (v span) first() byte { return v.text[v.start] }
 
 // node reads the value, strictly.
 func (v span) node() (*node, error) {
-	doc, err := trustcheck.ReadDocument(v.file, v.text[v.start:v.end])
+	doc, err := trustcheck.ReadDocument(v.file, v.raw())
 	at := v.place()
 	if err != nil {
 		var wrong *trustcheck.ReadError
@@ -215,14 +215,24 @@ func (v span) shape() string {
 	return "a scalar"
 }
 
-// shallow decodes the few members that out names, to see whether a value is worth
-// reading.
-func (v span) shallow(out any) error {
-	if err := json.Unmarshal(v.text[v.start:v.end], out); err != nil {
-		return v.place().errorf("%s", err)
+// head returns the texts of an object's members by name, to see whether it is worth
+// reading. Names are matched exactly, which encoding/json does not do.
+func (v span) head() (map[string]string, error) {
+	members, err := v.object()
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	out := map[string]string{}
+	for _, m := range members {
+		var text string
+		if m.value.first() == '"' && json.Unmarshal(m.value.raw(), &text) == nil {
+			out[m.name] = text
+		}
+	}
+	return out, nil
 }
+
+func (v span) raw() []byte { return v.text[v.start:v.end] }
 
 // The three below only ever see text that json.Valid admitted.
 
@@ -345,7 +355,7 @@ func (r *reading) jsonLines() bool {
 			lines = append(lines, span{r.source, start, start + len(line)})
 		}
 	}
-	if len(lines) < 2 || !json.Valid(lines[0].text[lines[0].start:lines[0].end]) || lines[0].first() != '{' || lines[1].first() != '{' {
+	if len(lines) < 2 || !json.Valid(lines[0].raw()) || lines[0].first() != '{' || lines[1].first() != '{' {
 		return false
 	}
 	for i, line := range lines {

@@ -165,12 +165,13 @@ func (s *showJSON) module(module span, dataOnly bool) {
 }
 
 func (s *showJSON) resource(item span, dataOnly bool) {
-	var head struct{ Address, Mode, Type string }
-	if err := item.shallow(&head); err != nil {
+	head, err := item.head()
+	if err != nil {
 		s.fail(err)
 		return
 	}
-	if !isRelevant(head.Mode, head.Type) || dataOnly && head.Mode != "data" {
+	kind, mode, address := head["type"], head["mode"], head["address"]
+	if !isRelevant(mode, kind) || dataOnly && mode != "data" {
 		return
 	}
 	n, err := item.node()
@@ -178,12 +179,12 @@ func (s *showJSON) resource(item span, dataOnly bool) {
 		s.fail(err)
 		return
 	}
-	s.seen[head.Address] = true
+	s.seen[address] = true
 	attributes := n.get("values")
 	if attributes == nil {
 		attributes = &node{n.place, &object{}}
 	}
-	s.addResource(head.Type, head.Address, s.overlay(attributes, s.unknown[head.Address], head.Address, ""))
+	s.addResource(kind, address, s.overlay(attributes, s.unknown[address], address, ""))
 }
 
 // resourceChange is an entry of resource_changes with the relevant type.
@@ -197,12 +198,12 @@ func (s *showJSON) changes(list span) []resourceChange {
 	s.fail(err)
 	var out []resourceChange
 	for _, item := range items {
-		var head struct{ Address, Mode, Type, Deposed string }
-		if err := item.shallow(&head); err != nil {
+		head, err := item.head()
+		if err != nil {
 			s.fail(err)
 			continue
 		}
-		if !isRelevant(head.Mode, head.Type) || head.Deposed != "" {
+		if !isRelevant(head["mode"], head["type"]) || head["deposed"] != "" {
 			continue
 		}
 		n, err := item.node()
@@ -211,8 +212,8 @@ func (s *showJSON) changes(list span) []resourceChange {
 			continue
 		}
 		change := n.get("change")
-		s.unknown[head.Address] = change.get("after_unknown")
-		out = append(out, resourceChange{head.Address, head.Type, change})
+		s.unknown[head["address"]] = change.get("after_unknown")
+		out = append(out, resourceChange{head["address"], head["type"], change})
 	}
 	return out
 }
@@ -279,20 +280,19 @@ func anyTrue(n *node) bool {
 
 // terraformState reads a raw state, version 4.
 func (r *reading) terraformState(members []spanMember) {
-	var version any
-	if err := memberNamed(members, "version").shallow(&version); err != nil || fmt.Sprint(version) != "4" {
-		r.fail(memberNamed(members, "version").place().errorf("want a Terraform state of version 4, got %v", version))
+	if version := memberNamed(members, "version"); string(version.raw()) != "4" {
+		r.fail(version.place().errorf("want a Terraform state of version 4, got %.20s", version.raw()))
 		return
 	}
 	items, err := memberNamed(members, "resources").list()
 	r.fail(err)
 	for _, item := range items {
-		var head struct{ Mode, Type, Name, Module string }
-		if err := item.shallow(&head); err != nil {
+		head, err := item.head()
+		if err != nil {
 			r.fail(err)
 			continue
 		}
-		if !isRelevant(head.Mode, head.Type) {
+		if !isRelevant(head["mode"], head["type"]) {
 			continue
 		}
 		n, err := item.node()
@@ -300,16 +300,16 @@ func (r *reading) terraformState(members []spanMember) {
 			r.fail(err)
 			continue
 		}
-		address := head.Type + "." + head.Name
-		if head.Mode == "data" {
+		address := head["type"] + "." + head["name"]
+		if head["mode"] == "data" {
 			address = "data." + address
 		}
-		if head.Module != "" {
-			address = head.Module + "." + address
+		if head["module"] != "" {
+			address = head["module"] + "." + address
 		}
 		for _, instance := range n.get("instances").items() {
 			if attributes := instance.get("attributes"); attributes.isObject() && !instance.has("deposed") {
-				r.addResource(head.Type, address+instanceKey(instance.get("index_key")), attributes)
+				r.addResource(head["type"], address+instanceKey(instance.get("index_key")), attributes)
 			}
 		}
 	}

@@ -44,6 +44,15 @@ func TestPlanReportsExactlyWhatIsComputed(t *testing.T) {
 	}
 }
 
+// A name in other letters is another name: it must not hide a role.
+func TestPlanNamesAreExact(t *testing.T) {
+	docs, err := Read("plan.json", []byte(`{"format_version": "1.2", "planned_values": {"root_module": {"resources": [
+  {"address": "aws_iam_role.r", "mode": "managed", "type": "aws_iam_role", "Type": "aws_s3_bucket", "values": {"name": "n"}}]}}}`))
+	if err != nil || len(docs) != 1 || docs[0].Name != "n" {
+		t.Errorf("want the role, got %v, %v", docs, err)
+	}
+}
+
 func TestPlanBefore(t *testing.T) {
 	text, err := os.ReadFile("testdata/plan/computed.json")
 	if err != nil {
