@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
@@ -101,17 +100,31 @@ type route struct {
 	count [numCodes]atomic.Uint64
 }
 
-// New returns a gate, or an error that names the setting at fault.
+// SettingError says what is wrong with a Config. Setting is the member at fault in
+// lower case; limits for the bounds.
+type SettingError struct {
+	Setting string
+	Message string
+}
+
+// Error names the setting.
+func (e *SettingError) Error() string { return "gate: " + e.Setting + ": " + e.Message }
+
+func setting(name, format string, args ...any) error {
+	return &SettingError{name, fmt.Sprintf(format, args...)}
+}
+
+// New returns a gate, or a *SettingError.
 func New(config Config) (*Gate, error) {
 	switch {
 	case config.Tokens == nil:
-		return nil, errors.New("gate: tokens: want a verifier, got none")
+		return nil, setting("tokens", "want a verifier, got none")
 	case config.Bundle == nil:
-		return nil, errors.New("gate: bundle: want one, got none")
+		return nil, setting("bundle", "want one, got none")
 	case len(config.Roles) == 0:
-		return nil, errors.New("gate: roles: want at least one, got none")
+		return nil, setting("roles", "want at least one, got none")
 	case config.Deadline < 0 || config.KeyWait < 0 || config.Concurrency < 0:
-		return nil, errors.New("gate: deadline, key wait and concurrency: want 0 or more, got less")
+		return nil, setting("limits", "deadline, key wait and concurrency: want 0 or more, got less")
 	}
 	g := &Gate{
 		tokens: config.Tokens, bundle: config.Bundle, roles: make(map[string]*route, len(config.Roles)),
@@ -129,7 +142,7 @@ func New(config Config) (*Gate, error) {
 		g.realm = DefaultRealm
 	}
 	if !realmText.MatchString(g.realm) {
-		return nil, fmt.Errorf(`gate: realm: want printable ASCII without " and \, got %q`, g.realm)
+		return nil, setting("realm", `want printable ASCII without " and \, got %q`, g.realm)
 	}
 	var err error
 	if g.identity, err = identityHeaders(config.Identity); err != nil {
@@ -160,11 +173,11 @@ var (
 func checkRole(name string, role Role) error {
 	switch {
 	case !roleName.MatchString(name) || name == "." || name == "..":
-		return fmt.Errorf("gate: role %q: want a name of 1 to 128 letters, digits and . _ @ + = : -", name)
+		return setting("roles", "%q: want a name of 1 to 128 letters, digits and . _ @ + = : -", name)
 	case role.Role == nil:
-		return fmt.Errorf("gate: role %q: want a prepared role, got none", name)
+		return setting("roles", "%q: want a prepared role, got none", name)
 	case role.Role.Refused != "":
-		return fmt.Errorf("gate: role %q: %s would refuse to store it: %s", name, role.Role.Ref.Platform, role.Role.Refused)
+		return setting("roles", "%q: %s would refuse to store it: %s", name, role.Role.Ref.Platform, role.Role.Refused)
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package gate
 
 import (
 	"encoding/json"
-	"fmt"
 	"maps"
 	"net/http"
 	"net/textproto"
@@ -47,14 +46,14 @@ func identityHeaders(claims map[string]string) ([]header, error) {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		switch {
 		case !headerName.MatchString(name):
-			return nil, fmt.Errorf("gate: identity header %q: want letters, digits and -", name)
+			return nil, setting("identity", "%q: want letters, digits and -", name)
 		case claims[name] == "":
-			return nil, fmt.Errorf("gate: identity header %s: want the name of a claim, got none", name)
+			return nil, setting("identity", "%s: want the name of a claim, got none", name)
 		case !strings.HasPrefix(canonical, "X-"):
-			return nil, fmt.Errorf("gate: identity header %s: want a name that begins with X-: others mean something to servers", name)
+			return nil, setting("identity", "%s: want a name that begins with X-: others mean something to servers", name)
 		case slices.Contains([]string{HeaderRole, HeaderIssuer, HeaderSubject, HeaderDecision}, canonical) || strings.HasPrefix(canonical, "X-Forwarded-"),
 			slices.ContainsFunc(headers, func(h header) bool { return h.name == canonical }):
-			return nil, fmt.Errorf("gate: identity header %s: is set otherwise already", name)
+			return nil, setting("identity", "%s: is set otherwise already", name)
 		}
 		headers = append(headers, header{canonical, claims[name]})
 	}

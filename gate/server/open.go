@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -75,8 +76,8 @@ func (s *Server) open(ctx context.Context, config *Config, env Environment) erro
 		Realm: config.Realm, Log: env.Log, LogClaims: config.Log.Claims, Deadline: time.Duration(config.Limits.Evaluation),
 		KeyWait: time.Duration(config.Limits.KeyWait), Concurrency: config.Limits.Concurrency, Now: env.Now,
 	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", config.file, err)
+	if fault := (*gate.SettingError)(nil); errors.As(err, &fault) {
+		return config.at("/"+fault.Setting, "%s", fault.Message)
 	}
 	return s.listen(config)
 }
@@ -245,6 +246,9 @@ func (c *Config) rolesAt(ctx context.Context, env Environment, asked RoleConfig)
 			role, err := env.Bundle.Prepare(ctx, doc, asked.Platform, asked.Context)
 			if err != nil {
 				return nil, err
+			}
+			if role.Refused != "" {
+				return nil, fmt.Errorf("%s:%d: %s would refuse to store this role: %s", file, doc.Line, role.Ref.Platform, role.Refused)
 			}
 			if role.Ref.Name == "" {
 				role.Ref.Name = strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
