@@ -72,7 +72,7 @@ func Walk(ctx context.Context, paths []string, visit func(Result) error) error {
 }
 
 // unit is what is read at once: a file, or a directory's Terraform files, of which
-// only those named in only give documents (nil: all).
+// the one called only gives documents, or all.
 type unit struct {
 	path  string
 	named bool // by the user, not found in a directory
@@ -154,14 +154,13 @@ func readFile(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: want a file, got %s", path, info.Mode().Type())
+	if info.IsDir() {
+		return nil, fmt.Errorf("%s: want a file, got a directory", path)
 	}
 	if info.Size() > maxFileSize {
 		return nil, fmt.Errorf("%s: want at most %d bytes, got %d", path, maxFileSize, info.Size())
 	}
-	text := make([]byte, 0, info.Size()+1)
-	buffer := bytes.NewBuffer(text)
+	buffer := bytes.NewBuffer(make([]byte, 0, info.Size()+bytes.MinRead))
 	if _, err := buffer.ReadFrom(io.LimitReader(f, maxFileSize+1)); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
