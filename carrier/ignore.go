@@ -46,8 +46,12 @@ func ignoreAbove(directory string) *ignore {
 func (g *ignore) in(directory string) *ignore {
 	inner := &ignore{outer: g, directory: directory}
 	for _, name := range []string{".gitignore", ".trustcheckignore"} {
-		text, err := readFile(filepath.Join(directory, name))
-		if err != nil || len(text) > maxText {
+		path := filepath.Join(directory, name)
+		if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() || info.Size() > maxText {
+			continue
+		}
+		text, err := readFile(path)
+		if err != nil {
 			continue
 		}
 		for line := range strings.Lines(string(text)) {

@@ -175,7 +175,11 @@ func readInside(directory, name string) ([]byte, error) {
 		return nil, err
 	}
 	defer root.Close()
-	f, err := root.Open(filepath.Clean(name))
+	name = filepath.Clean(name)
+	if info, err := root.Stat(name); err != nil || !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: want a file", name) // A pipe would never end.
+	}
+	f, err := root.Open(name)
 	if err != nil {
 		return nil, err
 	}
@@ -223,7 +227,7 @@ func moduleOf(path string) []string {
 	}
 	for _, e := range entries {
 		beside := filepath.Join(filepath.Dir(path), e.Name())
-		if !e.IsDir() && isModuleFile(e.Name()) && e.Name() != filepath.Base(path) {
+		if e.Type().IsRegular() && isModuleFile(e.Name()) && e.Name() != filepath.Base(path) {
 			files = append(files, beside)
 		}
 	}
