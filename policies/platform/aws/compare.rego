@@ -44,17 +44,17 @@ _combined("all", _, condition, values) := _every({_answer(condition, value) | so
 
 _combined("any", _, condition, values) := _some({_answer(condition, value) | some value in values})
 
-_every(answers) := "no" if "no" in answers
+_every(answers) := "no" if {
+	"no" in answers
+} else := "unknown" if {
+	"unknown" in answers
+} else := "yes"
 
-else := "unknown" if "unknown" in answers
-
-else := "yes"
-
-_some(answers) := "yes" if "yes" in answers
-
-else := "unknown" if "unknown" in answers
-
-else := "no"
+_some(answers) := "yes" if {
+	"yes" in answers
+} else := "unknown" if {
+	"unknown" in answers
+} else := "no"
 
 # One value of the request against all of the policy; a negated operator asks that none
 # of them matches.

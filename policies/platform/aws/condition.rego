@@ -68,11 +68,11 @@ _operator(text) := object.union_n([
 	_fits(base, set, if_exists)
 }
 
-_set_of(folded) := "all" if startswith(folded, "forallvalues:")
-
-else := "any" if startswith(folded, "foranyvalue:")
-
-else := "none"
+_set_of(folded) := "all" if {
+	startswith(folded, "forallvalues:")
+} else := "any" if {
+	startswith(folded, "foranyvalue:")
+} else := "none"
 
 _set_spelt := {"all": "ForAllValues:", "any": "ForAnyValue:", "none": ""}
 
@@ -159,10 +159,10 @@ else := key
 
 _if_missing(operator, texts) := "true" in {lower(text) | some text in texts} if operator.how == "null"
 
-_if_missing(operator, _) := true if {
+_if_missing(operator, _) if {
 	operator.how != "null"
 	operator.if_exists
-} else := true if {
+} else if {
 	operator.how != "null"
 	operator.set == "all"
 } else := false if {

@@ -152,6 +152,7 @@ else := _service_state(key.name)
 
 # Keys given by the context, all readings of one folded name together.
 _given[name] contains value if {
+	is_object(input.context.keys)
 	some spelling, value in input.context.keys
 	name := _folded(spelling)
 }
@@ -237,7 +238,7 @@ else := _tag_state(trim_prefix(name, "aws:requesttag/")) if startswith(name, "aw
 
 else := {"is": "absent", "why": "a web identity's request never has it"} if _never_there(name)
 
-else := {"is": "unknown", "why": "its value was not given: put it into context.keys"} if regex.match(`\A(aws:|iam:resourcetag/)`, name)
+else := {"is": "unknown", "why": "its value was not given: put it into context.keys"} if regex.match("\\A(aws:|iam:resourcetag/)", name)
 
 else := {"is": "absent", "why": "a web identity's request never has it"}
 
@@ -290,9 +291,9 @@ _service["aws:tagkeys"] := {"is": "absent", "why": "the token has no session tag
 
 _service["aws:tagkeys"] := {"is": "present", "values": sort(object.keys(_tags)), "many": true} if count(_tags) > 0
 
-_service["sts:transitivetagkeys"] := {"is": "absent", "why": "the token has no transitive tag keys"} if count(_transitive) == 0
+_service["sts:transitivetagkeys"] := {"is": "absent", "why": "the token has no transitive tag keys"} if _transitive == []
 
-_service["sts:transitivetagkeys"] := _valued(_transitive, true) if count(_transitive) > 0
+_service["sts:transitivetagkeys"] := _valued(_transitive, true) if _transitive != []
 
 _present(text) := {"is": "present", "values": [text], "many": false}
 
@@ -352,7 +353,10 @@ _tags := {name: values |
 	values := {value | some [other, value] in _tag_entries; other == name}
 }
 
-_tag_entries contains [name, _tag_value(value)] if some name, value in input.claims[_tag_claim].principal_tags
+_tag_entries contains [name, _tag_value(value)] if {
+	is_object(input.claims[_tag_claim].principal_tags)
+	some name, value in input.claims[_tag_claim].principal_tags
+}
 
 _tag_entries contains [name, _tag_value(value)] if {
 	some claim, value in input.claims
@@ -383,7 +387,7 @@ else := []
 
 _carries_tags if count(_tags) > 0
 
-_carries_tags if count(_transitive) > 0
+_carries_tags if _transitive != []
 
 _tags_unreadable if {
 	_claimed(_tag_claim)

@@ -20,16 +20,16 @@ _order(a, b) := 1 if a > b
 
 _zeros := "0000000000000000000000000000000000000000"
 
-_decimal(text) := _signed(parts[1], to_number(_plain_digits(concat("", [parts[2], _padded(parts[3])])))) if {
+_decimal(text) := to_number(_signed(parts[1], _plain_digits(concat("", [parts[2], _padded(parts[3])])))) if {
 	regex.match(`\A[+-]?[0-9]{1,200}(\.[0-9]{0,40})?\z`, text)
 	parts := regex.find_all_string_submatch_n(`\A([+-]?)([0-9]+)\.?([0-9]*)\z`, text, 1)[0]
 }
 
-_signed("-", number) := 0 - number
-
-_signed("+", number) := number
-
-_signed("", number) := number
+# Arithmetic on numbers this long would round; text does not.
+_signed(sign, digits) := concat("", ["-", digits]) if {
+	sign == "-"
+	digits != "0"
+} else := digits
 
 _padded(digits) := substring(concat("", [digits, _zeros]), 0, 40)
 
@@ -47,8 +47,13 @@ _moment(text) := _decimal(sprintf("%d%s", [seconds, fields[7]])) if {
 	day <= _days_in(year, month)
 	[hour, minute, second] := [_field(fields[i], 0) | some i in [4, 5, 6]]
 	seconds := ((((((_days(year, month, day) * 24) + hour) * 60) + minute) * 60) + second) - _offset(fields[8])
-	seconds >= 0
+	_fits_sign(seconds, fields[7])
 }
+
+# A fraction counts upwards, which the spelling of a negative number does not say.
+_fits_sign(seconds, _) if seconds >= 0
+
+_fits_sign(_, "")
 
 _date_form := concat("", [
 	`\A([0-9]{4})(?:-(0[1-9]|1[0-2])(?:-(0[1-9]|[12][0-9]|3[01])`,
@@ -74,7 +79,7 @@ _leap(year) if {
 
 _leap(year) if year % 400 == 0
 
-_days(year, month, day) := ((((365 * y) + _div(y, 4)) - _div(y, 100)) + _div(y, 400)) + _div((153 * m) + 2, 5) + day - 719469 if {
+_days(year, month, day) := ((((((365 * y) + _div(y, 4)) - _div(y, 100)) + _div(y, 400)) + _div((153 * m) + 2, 5)) + day) - 719469 if {
 	[y, m] := _march(year, month)
 }
 

@@ -98,8 +98,7 @@ _principal_errors(principal) := ["ROLE_TRUST_POLICY_UNSUPPORTED_WILDCARD_IN_PRIN
 _condition_errors(condition) := ["Condition must be an object"] if {
 	not is_object(condition)
 } else := array.flatten([
-	_operator_errors(operator, keys) | some operator, keys in condition
-])
+_operator_errors(operator, keys) | some operator, keys in condition])
 
 _operator_errors(operator, keys) := [sprintf("INVALID_CONDITION_OPERATOR: Invalid Condition type : %s", [operator])] if {
 	not _operator(operator)
@@ -136,10 +135,9 @@ _policy_warning contains sprintf("the policy has %d characters, more than the de
 
 _warnings_of(statement) := {why | some why in array.flatten([
 	[why | some arn in _federated(statement.value.Principal); some why in _principal_warning(arn)],
-	[why | some operator, keys in statement.value.Condition; some why in _operator_warning(operator, keys)],
+	[why | some [operator, _, _] in _condition_keys(statement); some why in _operator_warning(operator)],
 	[why |
-		some operator, keys in statement.value.Condition
-		some key, wanted in keys
+		some [operator, key, wanted] in _condition_keys(statement)
 		some why in _key_warning(statement, operator, key, wanted)
 	],
 	_unprotected(statement),
@@ -149,7 +147,7 @@ _principal_warning(arn) := [sprintf("%s: a wildcard inside a principal matches n
 	regex.match(`[*?]`, arn)
 } else := []
 
-_operator_warning(operator, _) := [sprintf("%s: the operator is %s: whether IAM accepts another case is not known", [operator, _documented(operator)])] if {
+_operator_warning(operator) := [sprintf("%s: the operator is %s: whether IAM accepts another case is not known", [operator, _documented(operator)])] if {
 	_operator(operator).as_documented == false
 } else := []
 
@@ -242,8 +240,7 @@ _insufficient(statement, host, key) := [" with more than wildcards"] if {
 }
 
 _wanted_for(statement, key) := [text |
-	some keys in statement.value.Condition
-	some name, wanted in keys
+	some [_, name, wanted] in _condition_keys(statement)
 	_folded(name) == key
 	some text in _wanted_texts(wanted)
 ]

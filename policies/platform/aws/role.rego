@@ -54,7 +54,7 @@ _denial(statement, condition) := sprintf("AccessDenied: explicit deny in %s", [s
 	condition.test == "always"
 } else := sprintf("AccessDenied: explicit deny in %s", [statement.place]) if {
 	condition.name == "principal"
-} else := condition.message
+} else := object.get(condition, "message", "")
 
 # A statement whose effect cannot be read may do either.
 _may(statement, effect) if statement.value.Effect == effect
@@ -82,13 +82,16 @@ _own(name, fields) := object.union({"test": "platform", "platform": "aws", "name
 # --- STS's own checks ---
 
 _issuer := array.concat(
-	[object.union(_own("issuer", {
-		"claim": "iss",
-		"key": "iss",
-		"operator": "is the provider",
-		"analysis": "free",
-		"message": "InvalidIdentityToken: No OpenIDConnect provider found in your account for the token's iss",
-	}), {"wanted": concat("", ["https://", host]) | some host in _known_hosts})],
+	[object.union(
+		_own("issuer", {
+			"claim": "iss",
+			"key": "iss",
+			"operator": "is the provider",
+			"analysis": "free",
+			"message": "InvalidIdentityToken: No OpenIDConnect provider found in your account for the token's iss",
+		}),
+		{"wanted": concat("", ["https://", host]) | some host in _known_hosts},
+	)],
 	[{
 		"test": "never",
 		"operator": "in the role's account",
@@ -97,12 +100,13 @@ _issuer := array.concat(
 		"message": "InvalidIdentityToken: No OpenIDConnect provider found in your account: the provider is in another account than the role",
 	} |
 		some role in _account(_known_role)
+		_provider_given
 		some provider in _account(input.context.provider_arn)
 		role != provider
 	],
 )
 
-_known_hosts := [_host_of(input.context.provider_arn)] if is_string(input.context.provider_arn)
+_known_hosts := [_host_of(input.context.provider_arn)] if _provider_given
 
 else := []
 
@@ -184,36 +188,19 @@ _roles_listed := [_own("roles_claim", {
 #   The conditions of one statement for one action, never none. What can never match is one
 #   condition that says so, and the rest is not looked at.
 # scope: document
-_asked(statement, _) := [_unreadable(statement, "", "the statement is no object")] if not is_object(statement.value)
-
-_asked(statement, action) := conditions if {
-	is_object(statement.value)
-	acts := _action(statement, action)
-	acts.test == "never"
-	conditions := [acts]
-}
-
-_asked(statement, action) := conditions if {
-	is_object(statement.value)
-	_action(statement, action).test != "never"
+_asked(statement, action) := [_unreadable(statement, "", "the statement is no object")] if {
+	not is_object(statement.value)
+} else := [_action(statement, action)] if {
+	_action(statement, action).test == "never"
+} else := [principal] if {
 	principal := _principal(statement)
 	principal.test == "never"
-	conditions := [principal]
-}
-
-_asked(statement, action) := conditions if {
-	is_object(statement.value)
-	acts := _action(statement, action)
-	acts.test != "never"
-	principal := _principal(statement)
-	principal.test != "never"
-	conditions := array.flatten([
-		[_unreadable(statement, "/Effect", "Effect is neither Allow nor Deny") | not _effect_read(statement)],
-		[principal, acts],
-		_conditions(statement),
-		_controls(statement),
-	])
-}
+} else := array.flatten([
+	[_unreadable(statement, "/Effect", "Effect is neither Allow nor Deny") | not _effect_read(statement)],
+	[_principal(statement), _action(statement, action)],
+	_conditions(statement),
+	_controls(statement),
+])
 
 _unreadable(statement, at, why) := {
 	"test": "unknown",
@@ -226,7 +213,7 @@ _unreadable(statement, at, why) := {
 # Action and NotAction: 2.4, whole text, without regard to case, with * and ?.
 _action(statement, action) := _static(_acts(statement.value, action), object.union(_action_place(statement), {
 	"operator": concat(" ", [_action_member(statement.value), "covers", action]),
-	"wanted": _elements(statement.value[_action_member(statement.value)]),
+	"wanted": object.get(statement.value, _action_member(statement.value), null),
 	"message": sprintf("%s does not cover %s", [_action_member(statement.value), action]),
 }))
 
@@ -326,14 +313,19 @@ _uncertain(principal) if _everyone(principal)
 
 _uncertain(principal) if _unread_principal(principal)
 
-_everyone(principal) if "*" in _elements(object.get(principal, "AWS", []))
+_everyone(principal) if {
+	is_object(principal)
+	"*" in _elements(principal.AWS)
+}
 
 _unread_principal(principal) if {
+	is_object(principal)
 	some kind in object.keys(principal)
 	not kind in {"AWS", "Federated", "Service", "CanonicalUser"}
 }
 
 _unread_principal(principal) if {
+	is_object(principal)
 	some elements in principal
 	some element in _elements(elements)
 	not is_string(element)
@@ -374,8 +366,15 @@ _evaluated_somewhere(key) if {
 	_evaluates(statement, key)
 } else := false
 
+# Operator, key and wanted values of every condition that has that shape.
+_condition_keys(statement) := [[operator, key, wanted] |
+	is_object(statement.value.Condition)
+	some operator, keys in statement.value.Condition
+	is_object(keys)
+	some key, wanted in keys
+]
+
 _evaluates(statement, key) if {
-	some keys in statement.value.Condition
-	some name in object.keys(keys)
+	some [_, name, _] in _condition_keys(statement)
 	_folded(name) == key
 }

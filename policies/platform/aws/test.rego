@@ -57,8 +57,8 @@ test("audience_present", _) := "satisfied" if {
 }
 
 test("audience_present", _) := "satisfied" if {
-	count(input.claims.aud) > 0
 	_texts(input.claims.aud)
+	count(input.claims.aud) > 0
 }
 
 test("tags", _) := "unknown" if {
