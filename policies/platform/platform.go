@@ -25,8 +25,11 @@ type Prepared struct {
 	// the document that was read.
 	Pointer string
 	// Modules are Rego files that the role brings, text by file name: the user's own
-	// rules, or expressions of the platform's language translated to Rego.
+	// rules.
 	Modules map[string]string
+	// Generated are Rego files translated from expressions of the platform's own language,
+	// text by file name, with packages below trustcheck.generated.
+	Generated map[string]string
 	// Warnings name what the platform ignores in silence.
 	Warnings []string
 	// Unknown names members of the role whose value is not known offline, with the
@@ -43,6 +46,10 @@ type Platform struct {
 	// Prepare makes a document ready; context is what is known beside role and token.
 	// Its error names the place and says what came and what was wanted.
 	Prepare func(doc *trustcheck.Document, context map[string]any) (*Prepared, error)
+	// Beside finds, among the documents that were read together with a role, what its
+	// context gains from them: the auth method's configuration, the provider's client ids.
+	// Nil where a platform needs nothing.
+	Beside func(role *trustcheck.Document, all []*trustcheck.Document) map[string]any
 	// PerToken lists the members of the context that belong to a request, not to the
 	// role: a prepared role does not depend on them.
 	PerToken []string

@@ -113,7 +113,7 @@ func locals(expression *ast.Expr, known ast.VarSet) ast.VarSet {
 func part(id string, way int, group ast.Body, text string) map[string]any {
 	shown := map[string]any{
 		"stage":    "rules",
-		"operator": "requires",
+		"operator": strings.Join(strings.Fields(text), " "),
 		"line":     group[0].Location.Row,
 		"message":  "requirement not met: " + strings.Join(strings.Fields(text), " "),
 	}
@@ -127,7 +127,7 @@ func part(id string, way int, group ast.Body, text string) map[string]any {
 	}
 	shown["claim"], described["reads"], described["key"] = claims[0], "claim", claims[0]
 	if wanted, ok := wantedBy(group); ok {
-		shown["wanted"] = wanted
+		shown["operator"], shown["wanted"] = "requires", wanted
 	}
 	return described
 }

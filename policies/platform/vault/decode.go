@@ -1,7 +1,9 @@
 package vault
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"maps"
 	"net"
@@ -75,8 +77,13 @@ var configFields = map[string]decoder{
 	"namespace_in_state":     flag,
 }
 
-// decode reads a role. A field that Vault could not read is named in "unreadable"; the
-// result always has every field that the Rego asks for.
+// decode reads a role as Vault does and returns what the Rego reads as input.document:
+//
+//   - role: the role as Vault stores it, every field that the Rego asks for given;
+//   - unreadable: why a field could not be read;
+//   - upgraded: the durations that count where older names are used;
+//   - networks, host_names, unloadable, cidr_errors: see addresses;
+//   - spellings: see there; selectors: see there.
 func decode(body map[string]any) map[string]any {
 	role := map[string]any{
 		"role_type": "", "bound_audiences": []any{}, "bound_subject": "", "bound_claims": map[string]any{},
@@ -85,10 +92,11 @@ func decode(body map[string]any) map[string]any {
 		"not_before_leeway": 0, "allowed_redirect_uris": []any{}, "token_bound_cidrs": []any{}, "token_policies": []any{},
 		"token_type": "", "token_ttl": 0, "token_max_ttl": 0, "token_period": 0, "token_num_uses": 0,
 	}
+	document := map[string]any{"role": role, "cidr_errors": map[string]any{}}
 	for _, name := range slices.Sorted(maps.Keys(body)) {
 		decoded, err := decodeField(name, body[name])
 		if err != nil {
-			role["unreadable"] = err.Error()
+			document["unreadable"] = err.Error()
 			continue
 		}
 		if decoded != nil {
@@ -98,10 +106,11 @@ func decode(body map[string]any) map[string]any {
 	if role["role_type"] == "" {
 		role["role_type"] = "oidc"
 	}
-	addresses(role, "token_bound_cidrs_error")
-	upgrade(role, body)
-	role["spellings"] = spellings(role["bound_claims"])
-	return role
+	addresses(document, role, "token_bound_cidrs")
+	upgrade(document, role, body)
+	document["spellings"] = spellings(role["bound_claims"])
+	document["selectors"] = selectors(role)
+	return document
 }
 
 // spellings gives, for every bound claim, the spelling of each bound value that is a
@@ -140,19 +149,21 @@ func decodeField(name string, raw any) (any, error) {
 
 // upgrade applies the older names of fields where the newer ones are not given.
 // Source: vault/sdk helper/tokenutil UpgradeValue.
-func upgrade(role, body map[string]any) {
+func upgrade(document, role, body map[string]any) {
+	upgraded := map[string]any{}
 	for _, field := range []string{"ttl", "max_ttl", "period"} {
-		role["token_"+field+"_upgraded"] = role["token_"+field]
+		upgraded[field] = role["token_"+field]
 		if older, given := role[field]; given && !has(body, "token_"+field) {
-			role["token_"+field+"_upgraded"] = older
+			upgraded[field] = older
 		}
 	}
+	document["upgraded"] = upgraded
 	if older, given := role["policies"]; given && !has(body, "token_policies") {
 		role["token_policies"] = older
 	}
 	if older, given := role["bound_cidrs"]; given && !has(body, "token_bound_cidrs") {
 		role["token_bound_cidrs"] = older
-		addresses(role, "bound_cidrs_error")
+		addresses(document, role, "bound_cidrs")
 	}
 }
 
@@ -161,11 +172,11 @@ func has(body map[string]any, field string) bool {
 	return given
 }
 
-// addresses reads the entries of token_bound_cidrs. `networks` holds those that a caller can
-// lie in; what cannot be read goes into the member called failure. A host name, which
-// Vault would look up, is listed in `host_names`; an entry that Vault stores but cannot
-// load again is `unloadable`.
-func addresses(role map[string]any, failure string) {
+// addresses reads the entries of token_bound_cidrs, which came under the name given.
+// `networks` holds those that a caller can lie in, `cidr_errors` why one cannot be read, by
+// that name. A host name, which Vault would look up, is listed in `host_names`; an entry
+// that Vault stores but cannot load again is `unloadable`.
+func addresses(document, role map[string]any, given string) {
 	entries, _ := role["token_bound_cidrs"].([]any)
 	networks, names := []any{}, []any{}
 	for _, entry := range entries {
@@ -176,17 +187,17 @@ func addresses(role map[string]any, failure string) {
 		}
 		parsed, err := parseutil.ParseAddrs([]any{entry})
 		if err != nil {
-			role[failure] = err.Error()
+			document["cidr_errors"].(map[string]any)[given] = err.Error()
 			break
 		}
 		if err := reload(parsed[0]); err != nil {
-			role["unloadable"] = err.Error()
+			document["unloadable"] = err.Error()
 		}
 		if text := network(parsed[0].SockAddr); text != "" {
 			networks = append(networks, text)
 		}
 	}
-	role["networks"], role["host_names"] = networks, names
+	document["networks"], document["host_names"] = networks, names
 }
 
 // reload stores an address as Vault does and loads it again.
@@ -229,7 +240,39 @@ func decodeConfig(body map[string]any) map[string]any {
 			config[name] = decoded
 		}
 	}
+	if why := badPEM(config); why != "" {
+		config["bad_pem"] = why
+	}
 	return config
+}
+
+// badPEM says which certificate or key of the configuration cannot be parsed.
+func badPEM(config map[string]any) string {
+	for _, field := range []string{"oidc_discovery_ca_pem", "jwks_ca_pem"} {
+		if given, _ := config[field].(string); given != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(given)) {
+			return "error checking " + field
+		}
+	}
+	keys, _ := config["jwt_validation_pubkeys"].([]any)
+	for _, key := range keys {
+		given, _ := key.(string)
+		if !isPublicKey(given) {
+			return "error parsing public key: data does not contain any valid public keys"
+		}
+	}
+	return ""
+}
+
+func isPublicKey(text string) bool {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return false
+	}
+	if _, err := x509.ParsePKIXPublicKey(block.Bytes); err == nil {
+		return true
+	}
+	_, err := x509.ParseCertificate(block.Bytes)
+	return err == nil
 }
 
 func text(raw any) (any, error) {

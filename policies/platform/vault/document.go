@@ -10,18 +10,22 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/agnivade/levenshtein"
 	"github.com/hashicorp/go-sockaddr"
+	"github.com/santhosh-tekuri/jsonschema/v5"
 
 	"github.com/trustcheck/trustcheck"
 	"github.com/trustcheck/trustcheck/policies/platform"
 )
 
-// Schema is the JSON Schema of a role as it may be written; it types the Rego too.
+// Schema is the JSON Schema of a role as Vault stores it; it types the Rego too.
 //
 //go:embed schema.json
 var Schema []byte
+
+var schema = sync.OnceValue(func() *jsonschema.Schema { return platform.MustCompile("vault", Schema) })
 
 // Platform describes Vault to the loader.
 func Platform() platform.Platform {
@@ -29,6 +33,7 @@ func Platform() platform.Platform {
 		Name:        "vault",
 		Recognise:   recognise,
 		Prepare:     prepare,
+		Beside:      beside,
 		PerToken:    []string{"remote_addr", "header", "alg"},
 		ClaimsInput: claimsInput,
 	}
@@ -38,6 +43,8 @@ func Platform() platform.Platform {
 const (
 	kindTerraformRole = "vault_jwt_auth_backend_role"
 	kindRead          = "vault.read"
+	kindGeneric       = "vault_generic_endpoint"
+	kindConfig        = "vault_jwt_auth_backend"
 )
 
 func recognise(doc *trustcheck.Document) bool {
@@ -48,6 +55,10 @@ func recognise(doc *trustcheck.Document) bool {
 	if !ok {
 		return false
 	}
+	if doc.Kind == kindGeneric {
+		inner, ok := object["data_json"].(map[string]any)
+		return ok && looksLikeRole(inner)
+	}
 	if inner, ok := object["role"].(map[string]any); ok {
 		return looksLikeRole(inner)
 	}
@@ -55,6 +66,30 @@ func recognise(doc *trustcheck.Document) bool {
 		return looksLikeRole(inner)
 	}
 	return looksLikeRole(object)
+}
+
+// beside finds the configuration of the auth method that a Terraform role belongs to.
+func beside(role *trustcheck.Document, all []*trustcheck.Document) map[string]any {
+	attributes, ok := role.Value.(map[string]any)
+	if !ok || role.Kind != kindTerraformRole {
+		return nil
+	}
+	for _, other := range all {
+		config, ok := other.Value.(map[string]any)
+		if ok && other.Kind == kindConfig && mount(config["path"]) == mount(attributes["backend"]) {
+			return map[string]any{"config": config}
+		}
+	}
+	return nil
+}
+
+// mount is the path of an auth method, jwt where none is given.
+func mount(path any) string {
+	text, ok := path.(string)
+	if text = strings.Trim(text, "/"); !ok || text == "" {
+		return "jwt"
+	}
+	return text
 }
 
 func looksLikeRole(object map[string]any) bool {
@@ -82,7 +117,7 @@ func prepare(doc *trustcheck.Document, context map[string]any) (*platform.Prepar
 		prepared.Name, _ = object["role_name"].(string)
 		object = fromTerraform(object)
 	} else {
-		prepared.Warnings = misspelt(object, roleFields)
+		prepared.Warnings = append(misspelt(object, roleFields), loose(object)...)
 	}
 	if given, ok := context["config"].(map[string]any); ok {
 		config = given
@@ -90,14 +125,13 @@ func prepare(doc *trustcheck.Document, context map[string]any) (*platform.Prepar
 	if name, ok := context["role_name"].(string); ok {
 		prepared.Name = name
 	}
-	role := decode(object)
-	role["selectors"] = selectors(role)
-	prepared.Document = map[string]any{
-		"role":    role,
-		"config":  decodeConfig(config),
-		"stored":  at == "/data" || doc.Kind == kindRead,
-		"unknown": slices.Sorted(maps.Keys(unknown)),
+	prepared.Document = decode(object)
+	if why, ok := prepared.Document["unreadable"].(string); ok && at != "/data" {
+		return nil, unreadable(doc, at, object, why)
 	}
+	prepared.Document["config"] = decodeConfig(config)
+	prepared.Document["stored"] = at == "/data" || doc.Kind == kindRead
+	prepared.Document["unknown"] = slices.Sorted(maps.Keys(unknown))
 	return prepared, nil
 }
 
@@ -110,6 +144,13 @@ func open(doc *trustcheck.Document) (string, map[string]any, map[string]any, err
 	}
 	if doc.Kind == kindTerraformRole {
 		return "", object, nil, nil
+	}
+	if doc.Kind == kindGeneric {
+		role, ok := object["data_json"].(map[string]any)
+		if !ok {
+			return "", nil, nil, wrongShape(doc, "/data_json", "a role object", object["data_json"])
+		}
+		return "/data_json", role, nil, nil
 	}
 	for _, envelope := range []string{"role", "data"} {
 		inner, given := object[envelope]
@@ -168,6 +209,48 @@ func kindOf(value any) string {
 	default:
 		return "a number"
 	}
+}
+
+// unreadable names the place of the field that Vault could not read, what came and what was
+// wanted.
+func unreadable(doc *trustcheck.Document, at string, object map[string]any, why string) error {
+	for _, violation := range platform.Violations(schema(), object) {
+		field := strings.Split(violation.Pointer, "/")[1]
+		if _, err := decodeField(field, object[field]); err != nil {
+			return fmt.Errorf("%s:%d: %s: %s: %s", doc.File, doc.LineOf(at+violation.Pointer),
+				place(violation.Pointer), violation.Message, why)
+		}
+	}
+	return fmt.Errorf("%s:%d: %s", doc.File, doc.Line, why)
+}
+
+// loose names the fields that Vault reads although they are not of the type that it stores.
+func loose(object map[string]any) []string {
+	var warnings []string
+	for _, violation := range platform.Violations(schema(), object) {
+		field := strings.Split(violation.Pointer, "/")[1]
+		if _, known := roleFields[field]; !known || object[field] == nil {
+			continue
+		}
+		if isDuration(field) || isCommaList(field, object[field]) {
+			continue
+		}
+		warnings = append(warnings, fmt.Sprintf("%s: %s; Vault converts it", place(violation.Pointer), violation.Message))
+	}
+	return warnings
+}
+
+// isDuration tells the fields for which a text such as 90s is as good as a number.
+func isDuration(field string) bool {
+	return strings.HasSuffix(field, "_leeway") || strings.HasSuffix(field, "ttl") || strings.HasSuffix(field, "period")
+}
+
+// isCommaList tells a text where a list is wanted, which Vault splits on commas.
+func isCommaList(field string, value any) bool {
+	_, isText := value.(string)
+	decoded, err := decodeField(field, value)
+	_, isList := decoded.([]any)
+	return isText && isList && err == nil
 }
 
 // knownOnly takes the members that are not known offline out of the role and returns, by

@@ -45,6 +45,8 @@ _config_refusal[5] := "Bound issuer is not supported for use with 'jwks_pairs'" 
 	count(_config.jwks_pairs) > 0
 }
 
+_config_refusal[12] := _config.bad_pem
+
 _config_refusal[6] := sprintf("invalid jwt_supported_algs: unsupported signing algorithm %q", [unsupported[0]]) if {
 	unsupported := [algorithm | some algorithm in _config.jwt_supported_algs; not algorithm in _signing_algorithms]
 	count(unsupported) > 0
@@ -85,13 +87,13 @@ _key_sources := {field |
 _redacted if input.document.stored
 
 # A field that cannot be read stops everything else.
-_refusal[0] := _role.unreadable
+_refusal[0] := input.document.unreadable
 
 _refusal[1] := sprintf("invalid 'role_type': %s", [_role.role_type]) if {
 	not _role.role_type in {"jwt", "oidc"}
 }
 
-_refusal[2] := _role.token_bound_cidrs_error
+_refusal[2] := input.document.cidr_errors.token_bound_cidrs
 
 _refusal[3] := "'token_max_ttl' cannot be negative" if _role.token_max_ttl < 0
 
@@ -119,7 +121,7 @@ _refusal[8] := "'token_ttl' cannot be greater than 'token_max_ttl'" if {
 	_role.token_ttl > _role.token_max_ttl
 }
 
-_refusal[9] := _role.bound_cidrs_error
+_refusal[9] := input.document.cidr_errors.bound_cidrs
 
 _refusal[10] := concat("", [
 	sprintf("'period' of '%ds' is greater than the backend's maximum lease TTL of '%ds'", [_period, _max_lease]),
@@ -181,11 +183,11 @@ _refusal[18] := "must have at least one bound constraint when creating/updating 
 }
 
 _refusal[19] := "ttl should not be greater than max ttl" if {
-	_role.token_max_ttl_upgraded > 0
-	_role.token_ttl_upgraded > _role.token_max_ttl_upgraded
+	input.document.upgraded.max_ttl > 0
+	input.document.upgraded.ttl > input.document.upgraded.max_ttl
 }
 
-_period := _role.token_period_upgraded
+_period := input.document.upgraded.period
 
 # The mount's default maximum, 768 hours.
 _max_lease := 2764800

@@ -61,7 +61,7 @@ _role_type := array.concat(
 		"source": "token_bound_cidrs",
 		"message": why,
 	} |
-		why := _role.unloadable
+		why := input.document.unloadable
 	],
 	[{
 		"test": "never",
@@ -82,12 +82,12 @@ _address := [{
 	"analysis": "free",
 	"operator": "in network",
 	"wanted": _role.token_bound_cidrs,
-	"networks": _role.networks,
+	"networks": input.document.networks,
 	"assumes": ["remote_addr"],
 	"assumption": "the caller's address lies inside token_bound_cidrs: remote_addr was not given",
 	"source": "token_bound_cidrs",
 	"message": "permission denied",
-	"host_names": _role.host_names,
+	"host_names": input.document.host_names,
 } |
 	count(_role.token_bound_cidrs) > 0
 ]
@@ -193,21 +193,20 @@ _registered_claims := [{
 		"reads": "claim",
 		"claim": claim,
 		"key": claim,
-		"operator": "is",
-		"wanted": wanted,
+		"operator": operator,
 		"message": message,
 	} |
-		some [claim, name, wanted, message] in [
-			["aud", "audience_type", "text or list of texts", concat("", [
+		some [claim, name, operator, message] in [
+			["aud", "audience_type", "is text or a list of texts", concat("", [
 				"error validating token: go-jose/go-jose/jwt: ",
 				"expected string or array value to unmarshal to Audience",
 			])],
-			["exp", "time_type", "number", _not_a_date],
-			["nbf", "time_type", "number", _not_a_date],
-			["iat", "time_type", "number", _not_a_date],
-			["iss", "text_type", "text", sprintf(_not_a_text, ["iss"])],
-			["sub", "text_type", "text", sprintf(_not_a_text, ["sub"])],
-			["jti", "text_type", "text", sprintf(_not_a_text, ["jti"])],
+			["exp", "time_type", "is a number", _not_a_date],
+			["nbf", "time_type", "is a number", _not_a_date],
+			["iat", "time_type", "is a number", _not_a_date],
+			["iss", "text_type", "is text", sprintf(_not_a_text, ["iss"])],
+			["sub", "text_type", "is text", sprintf(_not_a_text, ["sub"])],
+			["jti", "text_type", "is text", sprintf(_not_a_text, ["jti"])],
 		]
 	],
 }]
@@ -330,8 +329,7 @@ _no_audience := [{
 _user_claim := [object.union(_place(_user_selector), {
 	"test": "text",
 	"claim": _role.user_claim,
-	"operator": "is",
-	"wanted": "text",
+	"operator": "is text",
 	"source": "user_claim",
 	"message": sprintf("claim %q not found in token, or could not be converted to string", [_role.user_claim]),
 }) |
@@ -345,8 +343,7 @@ else := {"literal": _role.user_claim}
 _claim_mappings := [object.union(_place({"pointer": claim}), {
 	"test": _mapping_test[_flavor == "openbao"][claim == "aud"],
 	"claim": claim,
-	"operator": "is",
-	"wanted": "text or absent",
+	"operator": "is text or absent",
 	"source": sprintf("claim_mappings.%s", [claim]),
 	"pointer": sprintf("/claim_mappings/%s", [_escaped(claim)]),
 	"message": sprintf("error converting claim '%s' to string", [claim]),
@@ -360,15 +357,14 @@ _mapping_test := {false: {false: "text_or_absent", true: "text_or_absent"}, true
 _groups_claim := [object.union(_place({"pointer": _role.groups_claim}), {
 	"test": "texts",
 	"claim": _role.groups_claim,
-	"operator": "is",
-	"wanted": "text or list of texts",
+	"operator": "is text or a list of texts",
 	"source": "groups_claim",
 	"message": sprintf("failed to fetch groups: %q claim not found in token, or could not be converted to string list", [_role.groups_claim]),
 }) |
 	_role.groups_claim != ""
 ]
 
-_bound_claims := [object.union_n([_place({"pointer": claim}), _bound_test(wanted, _role.spellings[claim]), {
+_bound_claims := [object.union_n([_place({"pointer": claim}), _bound_test(wanted, input.document.spellings[claim]), {
 	"claim": claim,
 	"wanted": wanted,
 	"source": sprintf("bound_claims.%s", [claim]),
@@ -472,6 +468,6 @@ _place({"literal": name}) := {"reads": "claim", "key": name}
 
 _place({"pointer": name}) := {"reads": "claim", "key": name} if not startswith(name, "/")
 
-_place({"pointer": name}) := {"reads": "pointer", "paths": _role.selectors[name]} if startswith(name, "/")
+_place({"pointer": name}) := {"reads": "pointer", "paths": input.document.selectors[name]} if startswith(name, "/")
 
 _escaped(name) := replace(replace(name, "~", "~0"), "/", "~1")
