@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,7 +13,6 @@ import (
 	"github.com/trustcheck/trustcheck"
 	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/carrier"
-	"github.com/trustcheck/trustcheck/policies/platform/rego"
 )
 
 // openBundle loads the policies and the user's own rules.
@@ -61,48 +61,74 @@ func loadRoles(ctx context.Context, bundle *bundles.Bundle, paths []string, plat
 	}
 	var roles []*bundles.Role
 	for _, path := range paths {
-		files, err := filesBelow(path)
+		docs, err := documentsBelow(ctx, path)
 		if err != nil {
 			return nil, fmt.Errorf("read the role: %w", err)
 		}
-		named := len(files) == 1 && files[0] == path
-		before := len(roles)
-		for _, file := range files {
-			read, err := rolesOf(ctx, bundle, file, platform, named, surroundings)
-			if err != nil {
-				return nil, err
-			}
-			roles = append(roles, read...)
+		read, err := rolesOf(ctx, bundle, docs, platform, surroundings)
+		if err != nil {
+			return nil, err
 		}
-		if len(roles) == before {
-			return nil, fmt.Errorf("%s: no role found: want a role of %s", path, strings.Join(bundle.Platforms(), ", "))
+		if len(read) == 0 {
+			return nil, noRole(bundle, path, platform, docs)
 		}
+		roles = append(roles, read...)
 	}
 	return roles, nil
 }
 
-func rolesOf(ctx context.Context, bundle *bundles.Bundle, file, platform string, named bool, surroundings map[string]any) ([]*bundles.Role, error) {
-	docs, err := documents(file)
+// noRole says why nothing among the documents is a role.
+func noRole(bundle *bundles.Bundle, path, platform string, docs []*trustcheck.Document) error {
+	if len(docs) == 1 {
+		if _, err := bundle.Platform(platform, docs[0]); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%s: no role found: want a role of %s", path, strings.Join(bundle.Platforms(), ", "))
+}
+
+// documentsBelow reads a file, or all files of a directory.
+func documentsBelow(ctx context.Context, path string) ([]*trustcheck.Document, error) {
+	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
+	if !info.IsDir() {
+		return documents(path)
+	}
+	var docs []*trustcheck.Document
+	err = carrier.Walk(ctx, []string{path}, func(result carrier.Result) error {
+		docs = append(docs, result.Documents...)
+		return result.Err
+	})
+	return docs, err
+}
+
+// rolesOf prepares the documents that are roles.
+func rolesOf(ctx context.Context, bundle *bundles.Bundle, docs []*trustcheck.Document, platform string, surroundings map[string]any) ([]*bundles.Role, error) {
 	var roles []*bundles.Role
 	for _, doc := range docs {
-		if _, err := bundle.Platform(platform, doc); err != nil {
-			if named && len(docs) == 1 {
-				return nil, err
-			}
+		known, err := bundle.Platform(platform, doc)
+		if err != nil || (platform != "" && len(docs) > 1 && !known.Recognise(doc)) {
 			continue
 		}
-		role, err := bundle.Prepare(ctx, doc, platform, surroundings)
+		context := maps.Clone(surroundings)
+		if known.Beside != nil {
+			for key, value := range known.Beside(doc, docs) {
+				if _, given := context[key]; !given {
+					context[key] = value
+				}
+			}
+		}
+		role, err := bundle.Prepare(ctx, doc, known.Name, context)
 		if err != nil {
 			return nil, err
 		}
 		if role.Ref.Name == "" {
-			role.Ref.Name = strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+			role.Ref.Name = strings.TrimSuffix(filepath.Base(doc.File), filepath.Ext(doc.File))
 		}
 		if role.Refused != "" {
-			return nil, fmt.Errorf("%s:%d: %s would refuse to store this role: %s", file, doc.Line, role.Ref.Platform, role.Refused)
+			return nil, fmt.Errorf("%s:%d: %s would refuse to store this role: %s", doc.File, doc.Line, role.Ref.Platform, role.Refused)
 		}
 		roles = append(roles, role)
 	}
@@ -113,10 +139,10 @@ func rolesOf(ctx context.Context, bundle *bundles.Bundle, file, platform string,
 func documents(file string) ([]*trustcheck.Document, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("read the role: %w", err)
+		return nil, err
 	}
-	if strings.HasSuffix(file, ".rego") {
-		return []*trustcheck.Document{{Kind: rego.Kind, File: file, Line: 1, Value: string(text)}}, nil
+	if strings.TrimSpace(string(text)) == "" {
+		return nil, fmt.Errorf("%s:1: want a role, got an empty file", file)
 	}
 	return carrier.Read(file, text)
 }
