@@ -15,6 +15,7 @@ import (
 	"slices"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/storage"
@@ -53,6 +54,7 @@ type Bundle struct {
 	engine    *engine
 	prepare   rego.PreparedEvalQuery
 	values    cache.InterQueryValueCache
+	compiled  *lru.Cache[string, rego.PreparedEvalQuery]
 }
 
 // engine is one compiled set of modules with its queries.
@@ -92,6 +94,9 @@ func Open(ctx context.Context, options Options) (*Bundle, error) {
 		deadline:  options.Deadline,
 		digest:    digest(texts, options.Rules),
 		values:    cache.NewInterQueryValueCache(ctx, valueCacheConfig()),
+	}
+	if bundle.compiled, err = lru.New[string, rego.PreparedEvalQuery](generatedKept); err != nil {
+		return nil, err
 	}
 	if bundle.deadline <= 0 {
 		bundle.deadline = DefaultDeadline

@@ -78,6 +78,13 @@ func (b *Bundle) ask(ctx context.Context, question rego.PreparedEvalQuery, role 
 	cancel := topdown.NewCancel()
 	defer time.AfterFunc(b.deadline, cancel.Cancel).Stop()
 	defer context.AfterFunc(ctx, cancel.Cancel)()
+	if err := b.evaluated(ctx, role, input, cancel); err != nil {
+		return nil, err
+	}
+	return b.eval(ctx, question, input, cancel)
+}
+
+func (b *Bundle) eval(ctx context.Context, question rego.PreparedEvalQuery, input ast.Value, cancel topdown.Cancel) (ast.Value, error) {
 	results, err := question.Eval(ctx,
 		rego.EvalParsedInput(input),
 		rego.EvalExternalCancel(cancel),
@@ -93,7 +100,7 @@ func (b *Bundle) ask(ctx context.Context, question rego.PreparedEvalQuery, role 
 }
 
 // input builds what every rule reads, without a JSON round trip.
-func (b *Bundle) input(role *Role, in Input) (ast.Value, error) {
+func (b *Bundle) input(role *Role, in Input) (ast.Object, error) {
 	context := in.Context
 	if context == nil {
 		context = map[string]any{}

@@ -26,6 +26,7 @@ type Role struct {
 	conditions []condition
 	platform   platform.Platform
 	engine     *engine
+	generated  *generated
 }
 
 // Platform finds the platform that a document belongs to; name may be empty where the
@@ -60,6 +61,9 @@ func (b *Bundle) Prepare(ctx context.Context, doc *trustcheck.Document, platform
 		if role.engine, err = b.extended(ctx, ready.Modules); err != nil {
 			return nil, err
 		}
+	}
+	if role.generated, err = b.generates(ctx, ready.Generated); err != nil {
+		return nil, fmt.Errorf("%s:%d: compile the role's expressions: %w", doc.File, doc.Line, err)
 	}
 	result, err := b.lower(ctx, known.Name, ready, context)
 	if err != nil {

@@ -10,11 +10,12 @@ import (
 
 	"github.com/trustcheck/trustcheck/policies/platform"
 	"github.com/trustcheck/trustcheck/policies/platform/aws"
+	"github.com/trustcheck/trustcheck/policies/platform/gcp"
 	"github.com/trustcheck/trustcheck/policies/platform/rego"
 	"github.com/trustcheck/trustcheck/policies/platform/vault"
 )
 
-//go:embed .manifest trust match platform
+//go:embed .manifest trust match platform cel/cel.rego
 var root embed.FS
 
 // Platforms lists the relying parties, one line each.
@@ -22,6 +23,7 @@ func Platforms() platform.Platforms {
 	platforms := platform.Platforms{}
 	for _, known := range []platform.Platform{
 		aws.Platform(),
+		gcp.Platform(),
 		rego.Platform(),
 		vault.Platform(),
 	} {

@@ -1,6 +1,7 @@
 package trustcheck.trust
 
 import data.trustcheck.platform.aws
+import data.trustcheck.platform.gcp
 import data.trustcheck.platform.vault
 
 # METADATA
@@ -13,9 +14,13 @@ platform_test("vault", condition) := vault.test(condition.name, condition)
 
 platform_test("aws", condition) := aws.test(condition.name, condition)
 
+platform_test("gcp", condition) := gcp.test(condition.name, condition)
+
 # METADATA
 # description: |
 #   What a platform tells of a condition that has `tells`, where only a token can: `got`,
 #   `message` and `assumption`.
 # scope: document
 platform_tells("aws", condition) := aws.tells(condition)
+
+platform_tells("gcp", condition) := gcp.tells(condition)
