@@ -9,7 +9,7 @@ import (
 
 // BenchmarkDecide asks about a role with a Deny statement and six conditions.
 func BenchmarkDecide(b *testing.B) {
-	bundle := open(b)
+	bundle := load(b)
 	doc, err := trustcheck.ReadDocument("role.json", []byte(`{"Version":"2012-10-17","Statement":[
 {"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::1:oidc-provider/gitlab.com"},"Action":"sts:AssumeRoleWithWebIdentity",
 "Condition":{"StringEquals":{"gitlab.com:aud":"a","gitlab.com:project_id":"22"},"StringLike":{"gitlab.com:sub":"project_path:acme/*"},"Bool":{"gitlab.com:ref_protected":"true"}}},

@@ -42,7 +42,7 @@ type wanted struct {
 }
 
 func TestEveryCaseHasItsAnswer(t *testing.T) {
-	bundle := open(t)
+	bundle := load(t)
 	ids := map[string]bool{}
 	for _, known := range readCases(t) {
 		if ids[known.ID] {
@@ -100,7 +100,7 @@ func answerCase(t *testing.T, bundle *bundles.Bundle, known case_) {
 // Whatever stands in a claim, or nothing at all, a token gets an answer.
 func TestOddClaimsStopNoEvaluation(t *testing.T) {
 	odd := []string{`null`, `true`, `12.5`, `[]`, `[null,1]`, `{"a":null}`, `""`}
-	bundle := open(t)
+	bundle := load(t)
 	for i, known := range readCases(t) {
 		doc, err := trustcheck.ReadDocument("role.json", known.Role)
 		if err != nil {
@@ -138,7 +138,7 @@ func answered(t *testing.T, bundle *bundles.Bundle, role *bundles.Role, known ca
 
 // A refusal that vanishes opens the role.
 func TestNoStatementGetsLost(t *testing.T) {
-	bundle := open(t)
+	bundle := load(t)
 	for _, text := range []string{
 		`{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"sts:*"}`,
 		`{"Effect":"Deny","Principal":"*","Action":"sts:*"}`,
@@ -175,7 +175,7 @@ func TestNoStatementGetsLost(t *testing.T) {
 	}
 }
 
-func open(t testing.TB) *bundles.Bundle {
+func load(t testing.TB) *bundles.Bundle {
 	t.Helper()
 	bundle, err := bundles.Open(context.Background(), bundles.Options{})
 	if err != nil {
