@@ -53,7 +53,7 @@ func serveCommand(all *shared) *cobra.Command {
 			if address := gate.AdminAddress(); address != nil {
 				log.Info("listening", "address", address.String(), "for", "the operator")
 			}
-			server.CollectLess()
+			server.SetProcess(log)
 			return gate.Serve(command.Context())
 		},
 	}

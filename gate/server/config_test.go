@@ -98,6 +98,29 @@ func TestPublishedSchemaIsAnother(t *testing.T) {
 	}
 }
 
+func TestREADMEShowsAConfigurationThatIsNone(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(readme), "```yaml\n")[1:]
+	for i, block := range blocks {
+		blocks[i], _, _ = strings.Cut(block, "```")
+	}
+	whole := blocks[0]
+	config, err := server.ParseConfig("README.md", []byte(whole))
+	if err != nil || len(config.Listeners) != 3 {
+		t.Errorf("got %v", err)
+	}
+	replay := blocks[len(blocks)-1]
+	if !strings.HasPrefix(replay, "replay:") {
+		t.Fatalf("want the replay store last, got %s", replay)
+	}
+	if config, err := server.ParseConfig("README.md", []byte(whole+replay)); err != nil || config.Replay.Redis == nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 func FuzzConfiguration(f *testing.F) {
 	f.Add(good)
 	f.Add("issuers: [&a b, *a]")

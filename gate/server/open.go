@@ -175,7 +175,7 @@ func (s *Server) replay(config *Config, now func() time.Time) (gate.Replay, erro
 		timeout = redisreplay.DefaultTimeout
 	}
 	options := &redis.Options{Addr: asked.Address, Username: asked.Username, MaxRetries: -1, ContextTimeoutEnabled: true,
-		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, DisableIdentity: true}
+		DialTimeout: timeout, ReadTimeout: timeout, WriteTimeout: timeout, DialerRetries: 1, DisableIdentity: true}
 	if asked.PasswordFile != "" {
 		password, err := os.ReadFile(config.path(asked.PasswordFile))
 		if err != nil {

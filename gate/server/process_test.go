@@ -34,7 +34,8 @@ func TestMain(m *testing.M) {
 
 // gateProcess serves until its standard input ends.
 func gateProcess(path string) error {
-	server.CollectLess()
+	log := slog.New(slog.NewJSONHandler(io.Discard, nil))
+	server.SetProcess(log)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	config, err := server.ReadConfig(path)
@@ -46,7 +47,7 @@ func gateProcess(path string) error {
 		return err
 	}
 	s, err := server.Open(ctx, config, server.Environment{Bundle: bundle, Documents: documents,
-		Log: slog.New(slog.NewJSONHandler(io.Discard, nil)), Now: time.Now})
+		Log: log, Now: time.Now})
 	if err != nil {
 		return err
 	}

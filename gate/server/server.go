@@ -18,6 +18,7 @@ import (
 	"time"
 
 	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"github.com/redis/go-redis/v9"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
@@ -39,14 +40,22 @@ const (
 	DefaultShutdown = 10 * time.Second
 )
 
-// CollectLess lets the heap grow to five times of what is in use between two
-// garbage collections, unless the operator has set GOGC: a decision leaves some 50
-// KB of garbage behind, and roles are what is in use. It is for a process that does
-// nothing else.
-func CollectLess() {
+// SetProcess sets what holds for a whole process, which should do nothing but
+// serve. The heap may grow to five times of what is in use between two garbage
+// collections, unless the operator has set GOGC: a decision leaves some 50 KB of
+// garbage behind, and what is in use are the roles. What the Redis client has to
+// say goes to the log.
+func SetProcess(log *slog.Logger) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)
 	}
+	redis.SetLogger(redisLog{log})
+}
+
+type redisLog struct{ *slog.Logger }
+
+func (l redisLog) Printf(ctx context.Context, format string, values ...any) {
+	l.WarnContext(ctx, fmt.Sprintf(format, values...))
 }
 
 // Server is a gate with its listeners, open and not yet answering.

@@ -42,7 +42,9 @@ func (l *lines) String() string {
 type running struct {
 	URL, Admin string
 	Log        *lines
-	stop       func() error
+	// all are the addresses of every listener, in order.
+	all  []string
+	stop func() error
 }
 
 // Stop ends the server as SIGTERM does.
@@ -109,6 +111,9 @@ func start(t testing.TB, config string, log io.Writer) *running {
 			t.Error(err)
 		}
 	})
+	for _, address := range s.Addresses() {
+		r.all = append(r.all, address.String())
+	}
 	r.URL, r.Admin = "http://"+s.Addresses()[0].String(), "http://"+s.AdminAddress().String()
 	return r
 }
