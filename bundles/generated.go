@@ -22,7 +22,7 @@ const (
 	// generatedValues gathers what the policies read of the rules.
 	generatedValues = `{
 		"value": {name: value | some name; value := data.trustcheck.generated[name].value},
-		"undecided": {name: count(reasons) > 0 | some name; reasons := data.trustcheck.generated[name].undecided},
+		"undecided": {name: doubt | some name; doubt := count(data.trustcheck.generated[name].undecided) > 0},
 	}`
 )
 

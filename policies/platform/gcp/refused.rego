@@ -18,7 +18,10 @@ _refusals(p) := array.flatten([
 		is_string(p.issuer.value)
 		not startswith(p.issuer.value, "https://")
 	],
-	[{"place": p.audiences.source, "why": sprintf("want at most 10 audiences, got %d", [count(p.audiences.value)])} | count(p.audiences.value) > 10],
+	[{"place": p.audiences.source, "why": sprintf("want at most 10 audiences, got %d", [count(p.audiences.value)])} |
+		is_array(p.audiences.value)
+		count(p.audiences.value) > 10
+	],
 	[{"place": p.audiences.source, "why": "want audiences of at most 256 characters"} |
 		some audience in p.audiences.value
 		count(audience) > 256
@@ -55,6 +58,7 @@ _shared := {
 _warning contains message if {
 	some p in _providers
 	some issuer, name in _shared
+	is_string(p.issuer.value)
 	trim_suffix(p.issuer.value, "/") == issuer
 	_unconditional(p)
 	message := sprintf("%s: no condition, and every customer of %s has tokens of this issuer; Google refuses to store such a provider today", [p.name, name])

@@ -134,6 +134,7 @@ _audience(p) := _own("audience", object.union_n([_shown(p.audiences), _audience_
 
 # What is configured replaces the default, which is the provider's full resource name.
 _audiences(p) := p.audiences.value if {
+	is_array(p.audiences.value)
 	count(p.audiences.value) > 0
 } else := [concat("", [scheme, _resource(p.project, p)]) | some scheme in ["", "https:"]] if {
 	p.project != ""
