@@ -121,17 +121,20 @@ _account(arn) := [parts[4] |
 	parts[4] != ""
 ]
 
-_token := array.concat(
-	[_own("algorithm", {
+_token := [
+	_own("algorithm", {
 		"operator": "one of",
 		"wanted": ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"],
 		"analysis": "free",
 		"assumes": ["alg"],
 		"assumption": "the token is signed with an algorithm that STS knows: alg was not given",
 		"message": "InvalidIdentityToken: the token's algorithm is none that STS verifies",
-	})],
-	[_own(name, {"claim": claim, "key": claim, "operator": operator, "analysis": "free", "message": message}) |
-		some [claim, name, operator, message] in [
+	}),
+	_own("token", {"analysis": "free", "message": "InvalidIdentityToken", "parts": [object.union(
+		_own("check", {}),
+		{"claim": claim, "key": claim, "check": check, "operator": operator, "message": message},
+	) |
+		some [claim, check, operator, message] in [
 			["iat", "integer", "present, an integer", "InvalidIdentityToken: iat is missing or no integer"],
 			["exp", "integer", "present, an integer", "InvalidIdentityToken: exp is missing or no integer"],
 			["nbf", "integer_or_absent", "absent or an integer", "InvalidIdentityToken: nbf is no integer"],
@@ -143,8 +146,8 @@ _token := array.concat(
 			[_tag_claim, "tags", "one value each", "the session tags are none that STS takes"],
 			[_source_claim, "source_identity", "2 to 64 characters", "the source identity is none that STS takes"],
 		]
-	],
-)
+	]}),
+]
 
 _client_ids := [object.union_n([
 	_own("client_ids", {
