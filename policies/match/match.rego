@@ -114,7 +114,9 @@ _texts(found) if {
 # scope: document
 default got(_) := []
 
-got(condition) := [found] if found := value(condition.reads, condition)
+got(condition) := [input.claims[condition.key]]
+
+got(condition) := [found] if found := value("pointer", condition)
 
 # METADATA
 # description: |

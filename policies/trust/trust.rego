@@ -48,7 +48,9 @@ allow if {
 	}
 }
 
+# A satisfied refusal refuses: this holds only where there is none.
 allow if {
+	_role.alternatives == []
 	count(_role.conditions) > 0
 	every status in statuses {
 		status == "satisfied"
@@ -152,7 +154,17 @@ _part_reasons(i, condition) := [_reason(part, found[p]) | some p, part in condit
 
 _part_reasons(i, condition) := [_reason(part, "satisfied") | some part in condition.parts] if not parts[i]
 
-_own_reason(i, condition) := [object.union(_reason(condition, statuses[i]), object.filter(object.get(told, i, {}), ["got", "message"]))] if {
+_own_reason(i, condition) := [_reason(condition, statuses[i])] if {
+	not condition.covered
+	not told[i]
+}
+
+# Where the platform tells what came, the claim itself says nothing more.
+_own_reason(i, condition) := [object.union_n([
+	condition.shown,
+	{"status": statuses[i]},
+	object.filter(told[i], ["got", "message"]),
+])] if {
 	not condition.covered
 }
 
