@@ -71,7 +71,8 @@ type Parts struct {
 }
 
 // Field is an independent part of a token. Domain is an RE2 that holds for the whole
-// text, and over-approximates what it can be; Surely, where given, under-approximates it.
+// text, and over-approximates what it can be; {name} in it stands for what a choice sets,
+// or else for the domain of that field. Surely, where given, under-approximates it.
 // Plain are the values that read well in an example, the best first.
 type Field struct {
 	Domain  string   `json:"domain"`
@@ -131,19 +132,22 @@ type Choice struct {
 }
 
 // Alternative is one way to choose. Set gives fields a fixed text, Claims lays claims
-// over those of the model. Fork marks a merge request's pipeline from a stranger's fork.
+// over those of the model. Alternatives with Mentions take the place of those without
+// where a role's condition on the claim holds the text, and do not exist elsewhere: they
+// tell apart what only such a role can. Fork marks a merge request's pipeline from a stranger's fork.
 // Cover marks an alternative wider than what is minted: it can prove that there is no
 // token, and no more.
 type Alternative struct {
-	Name    string            `json:"name"`
-	Set     map[string]string `json:"set,omitempty"`
-	Claims  map[string]Claim  `json:"claims,omitempty"`
-	Since   string            `json:"since,omitempty"`
-	Until   string            `json:"until,omitempty"`
-	Unless  map[string]any    `json:"unless,omitempty"`
-	Fork    bool              `json:"fork,omitempty"`
-	Cover   bool              `json:"cover,omitempty"`
-	Sources []string          `json:"sources,omitempty"`
+	Name     string            `json:"name"`
+	Set      map[string]string `json:"set,omitempty"`
+	Claims   map[string]Claim  `json:"claims,omitempty"`
+	Since    string            `json:"since,omitempty"`
+	Until    string            `json:"until,omitempty"`
+	Unless   map[string]any    `json:"unless,omitempty"`
+	Mentions map[string]string `json:"mentions,omitempty"`
+	Fork     bool              `json:"fork,omitempty"`
+	Cover    bool              `json:"cover,omitempty"`
+	Sources  []string          `json:"sources,omitempty"`
 }
 
 //go:embed gitlab/model.json
@@ -194,13 +198,13 @@ func ReadModel(file string, text []byte) (*Model, error) {
 func (m *Model) check() error {
 	for _, name := range slices.Sorted(maps.Keys(m.Fields)) {
 		field := m.Fields[name]
-		if err := patterns(field.Domain, field.Surely); err != nil {
+		if err := patterns(m.Pattern(field.Domain), field.Surely); err != nil {
 			return fmt.Errorf("field %s: %w", name, err)
 		}
 		if err := m.known(field.Sources); err != nil {
 			return fmt.Errorf("field %s: %w", name, err)
 		}
-		domain := regexp.MustCompile(Whole(field.Domain))
+		domain := regexp.MustCompile(Whole(m.Pattern(field.Domain)))
 		for _, plain := range field.Plain {
 			if !domain.MatchString(plain) {
 				return fmt.Errorf("field %s: plain value %q is outside its domain", name, plain)
@@ -265,6 +269,14 @@ func patterns(all ...string) error {
 		}
 	}
 	return nil
+}
+
+// Pattern puts the domains of fields into a domain that names them.
+func (m *Model) Pattern(domain string) string {
+	for name, field := range m.Fields {
+		domain = strings.ReplaceAll(domain, "{"+name+"}", "(?:"+field.Domain+")")
+	}
+	return domain
 }
 
 // Whole anchors a pattern at both ends.

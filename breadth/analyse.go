@@ -1,0 +1,824 @@
+package breadth
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/policies/issuer"
+)
+
+// Verdict is the answer for a role, or for one attacker.
+type Verdict string
+
+// Tight is a proof, Broad has a witness. Dead roles accept no token that the issuer
+// mints. None is the answer for an attacker that the scope does not define.
+const (
+	Tight     Verdict = "tight"
+	Broad     Verdict = "broad"
+	Dead      Verdict = "dead"
+	Undecided Verdict = "undecided"
+	None      Verdict = "none"
+)
+
+// The bounds of one analysis, unless Limits say otherwise.
+const (
+	DefaultSearch   = 200_000
+	DefaultDeadline = 2 * time.Second
+)
+
+// Limits bound what one analysis may cost; past them it is undecided. Search counts the
+// states of each search's product; Deadline is wall-clock time. Zero is the default.
+type Limits struct {
+	Search   int
+	Deadline time.Duration
+}
+
+// Subject is what an analysis is about.
+type Subject struct {
+	Role *bundles.Role
+	// Issuer is the token's iss; empty where the role says, or where Model or the claims
+	// that the role names tell.
+	Issuer string
+	// Model is an issuer's name, or "generic"; empty where the issuer tells.
+	Model string
+	// Scope is nil where it is to be inferred, Facts where nothing is known.
+	Scope *Scope
+	Facts *Facts
+	// Context is what the platform knows beside role and token.
+	Context map[string]any
+	Now     time.Time
+	Limits  Limits
+}
+
+// Result is what an analysis found.
+type Result struct {
+	Verdict   Verdict
+	Attackers map[string]Verdict
+	// Attacker is who can use Witness, a token outside the scope that the role accepts;
+	// empty where no attacker is known and where the role is not broad.
+	Attacker string
+	Witness  *Token
+	// Tokens holds a token for every attacker that gets in, outside the scope where there
+	// is one.
+	Tokens map[string]*Token
+	// RestsOn lists the facts and assumptions that the verdict needs.
+	RestsOn []string
+	// Why says why the role is dead or undecided.
+	Why    []string
+	Scope  *Scope
+	Issuer string
+	Model  string
+}
+
+// Token is a token that the issuer mints. Inside says whether it lies in the scope.
+type Token struct {
+	Claims map[string]any
+	Inside bool
+}
+
+// Analyser analyses roles. It is safe for concurrent use.
+type Analyser struct{ bundle *bundles.Bundle }
+
+// New returns an analyser that replays what it finds through the bundle.
+func New(bundle *bundles.Bundle) *Analyser { return &Analyser{bundle} }
+
+// analysis is one analysis under way.
+type analysis struct {
+	Subject
+	ctx    context.Context
+	bundle *bundles.Bundle
+	stages []bundles.Stage
+	// leaves are the conditions of every stage: ways first, then refusals.
+	leaves  [][][]leaf
+	model   *issuer.Model
+	issuer  string
+	scope   *Scope
+	facts   *Facts
+	tenants tenants
+	guessed []string
+	// read holds the claims that the role reads, interesting those that any formula may.
+	read, interesting  map[string]bool
+	literals           map[string][]any
+	refs, environments bool
+	lower              *lowering
+	tables             *tables
+	budget             int
+	worlds             []world
+	result             *Result
+	unknown            []string
+	generic            bool
+}
+
+// world is what the issuer mints in one release.
+type world struct {
+	release   string
+	questions []*ready
+}
+
+// ready is a question with the formulas that attackers share, over what perhaps holds and
+// over what surely does.
+type ready struct {
+	*question
+	role, inside, world [2]node
+	attackers           map[string][2]node
+}
+
+// Analyse answers about one role. An error means that it was asked wrongly; what cannot
+// be told is an undecided result.
+func (a *Analyser) Analyse(ctx context.Context, subject Subject) (*Result, error) {
+	limit := cmp.Or(subject.Limits.Deadline, DefaultDeadline)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	work := &analysis{
+		Subject: subject, ctx: ctx, bundle: a.bundle,
+		lower:  newLowering(ctx),
+		tables: newTables(),
+		budget: 2 * cmp.Or(subject.Limits.Search, DefaultSearch),
+	}
+	if err := work.prepare(); err != nil {
+		return nil, err
+	}
+	err := work.answer()
+	if limited(err) {
+		work.undecided("a limit was reached: " + err.Error())
+		err = nil
+	}
+	return work.result, err
+}
+
+// prepare reads the role and settles issuer, model, scope and what is looked at.
+func (a *analysis) prepare() error {
+	var err error
+	if a.stages, err = a.Role.Stages(); err != nil {
+		return err
+	}
+	a.result = &Result{Verdict: Undecided, Attackers: map[string]Verdict{}, Tokens: map[string]*Token{}}
+	for _, name := range Attackers() {
+		a.result.Attackers[name] = Undecided
+	}
+	if a.facts = a.Facts; a.facts == nil {
+		a.facts, _ = ReadFacts(nil)
+	}
+	if err := a.identify(); err != nil {
+		return err
+	}
+	names := &a.model.Names
+	if a.scope = a.Subject.Scope; a.scope == nil {
+		a.scope = infer(a.stages, names)
+		if len(a.scope.Circles) == 0 {
+			a.rest("the scope was not given and the role names no project or group: every token counts as outside")
+		} else {
+			a.rest("the scope was not given and is taken from the role: " + a.scope.String())
+		}
+	}
+	a.result.Scope, a.result.Issuer, a.result.Model = a.scope, a.issuer, a.model.Name
+	for _, circle := range a.scope.Circles {
+		for i := range circle {
+			a.tenants.add(&circle[i], names)
+		}
+	}
+	a.own(names)
+	var guess tenants
+	for _, circle := range infer(a.stages, names).Circles {
+		for i := range circle {
+			guess.add(&circle[i], names)
+		}
+	}
+	a.guessed = guess.roots()
+	a.interest(names)
+	return nil
+}
+
+// own collects the accounts taken to be insiders', and the values that nobody chooses.
+func (a *analysis) own(names *issuer.Parts) {
+	a.tenants.owned = owned(a.stages, names)
+	for _, circle := range a.scope.Circles {
+		for _, c := range circle {
+			if slices.Contains(names.Persons, c.Claim) && !c.Not {
+				for _, text := range textsIn(c.Values) {
+					a.tenants.owned[c.Claim] = append(a.tenants.owned[c.Claim], quotedAny([]string{text}))
+				}
+			}
+		}
+	}
+	for _, claim := range slices.Sorted(maps.Keys(a.tenants.owned)) {
+		a.rest(fmt.Sprintf("the accounts that the role names in %s belong to insiders", claim))
+	}
+	a.literals = map[string][]any{}
+	eachCondition(a.stages, func(c *bundles.Condition) {
+		claim := claimOf(c)
+		if claim == names.PersonGroups {
+			for _, start := range starts(c) {
+				if !start.open {
+					a.tenants.personGroups = append(a.tenants.personGroups, start.text)
+				}
+			}
+		}
+		if !slices.Contains(names.Assigned, claim) {
+			return
+		}
+		for _, value := range c.Values {
+			text := fmt.Sprint(value)
+			if _, known := a.facts.Runners[text]; known && claim == names.Runner {
+				continue
+			}
+			if !slices.Contains(slices.Concat(a.tenants.ids, a.tenants.groupIDs), text) {
+				a.literals[claim] = append(a.literals[claim], value)
+			}
+		}
+	})
+}
+
+// interest settles which claims are looked at; choices that none depends on need not be
+// told apart.
+func (a *analysis) interest(names *issuer.Parts) {
+	a.read, a.interesting = map[string]bool{}, map[string]bool{}
+	see := func(name string) {
+		if _, ok := a.model.Claims[name]; ok {
+			a.interesting[name] = true
+		}
+	}
+	for s := range a.stages {
+		for _, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
+			for c := range way.Conditions {
+				paths, _, _ := places(&way.Conditions[c])
+				for _, path := range paths {
+					if name, ok := path[0].(string); ok && len(path) > 0 {
+						a.read[name] = true
+						see(name)
+					}
+				}
+			}
+		}
+	}
+	for _, circle := range a.scope.Circles {
+		for _, c := range circle {
+			see(c.Claim)
+		}
+	}
+	a.refs = a.touches(names.Ref, names.RefType, names.Protected)
+	a.environments = a.touches(names.Environment, names.EnvironmentProtected)
+	if a.environments {
+		for _, environment := range a.facts.Environments {
+			a.refs = a.refs || len(environment.Branches) > 0
+		}
+	}
+	if a.refs {
+		see(names.Ref)
+		see(names.RefType)
+		see(names.Protected)
+	}
+	if a.environments {
+		see(names.Environment)
+		see(names.EnvironmentProtected)
+	}
+	for _, name := range []string{names.Path, names.Group, names.ID, names.GroupID, names.JobPath, names.JobGroup, names.JobID, names.JobGroupID} {
+		see(name)
+	}
+}
+
+// touches reports whether a claim that is looked at hangs together with one of these:
+// by a field that both read in some shape.
+func (a *analysis) touches(names ...string) bool {
+	fields := map[string]bool{}
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		for field := range a.fieldsOf(name) {
+			fields[field] = true
+		}
+		if a.interesting[name] {
+			return true
+		}
+	}
+	for name := range a.interesting {
+		for field := range a.fieldsOf(name) {
+			if fields[field] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (a *analysis) fieldsOf(claim string) map[string]bool {
+	fields := map[string]bool{}
+	add := func(c issuer.Claim) {
+		for _, piece := range issuer.Pieces(c.Text) {
+			if piece.Field != "" {
+				fields[piece.Field] = true
+			}
+		}
+	}
+	add(a.model.Claims[claim])
+	for _, choice := range a.model.Choices {
+		for _, alternative := range choice.Alternatives {
+			add(alternative.Claims[claim])
+		}
+	}
+	delete(fields, "issuer")
+	delete(fields, "host")
+	return fields
+}
+
+// build makes the formulas of every shape in every release that there may be.
+func (a *analysis) build() error {
+	if err := a.lowerRole(); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for _, release := range a.releases() {
+		shapes := variants(a.model, release, a.facts, a.interesting, a.mentions, a.subjects())
+		var key strings.Builder
+		for _, shape := range shapes {
+			key.WriteString(shape.key)
+		}
+		if seen[key.String()] {
+			continue
+		}
+		seen[key.String()] = true
+		here := world{release: release}
+		for _, shape := range shapes {
+			question, err := a.ready(shape)
+			if err != nil {
+				return err
+			}
+			here.questions = append(here.questions, question)
+		}
+		a.worlds = append(a.worlds, here)
+	}
+	for _, w := range a.worlds {
+		for _, q := range w.questions {
+			a.tables.add(q.languages)
+		}
+	}
+	a.tables.refine()
+	for _, w := range a.worlds {
+		for _, q := range w.questions {
+			q.ready(a.tables)
+		}
+	}
+	return nil
+}
+
+// mentions reports whether a condition on the claim holds the text in what it wants.
+func (a *analysis) mentions(claim, text string) bool {
+	found := false
+	see := func(c *bundles.Condition) {
+		if claimOf(c) == claim {
+			found = found || strings.Contains(c.Pattern, text) || slices.ContainsFunc(textsIn(c.Values), func(value string) bool {
+				return strings.Contains(value, text)
+			})
+		}
+	}
+	for s := range a.stages {
+		for _, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
+			for c := range way.Conditions {
+				see(&way.Conditions[c])
+			}
+		}
+	}
+	return found
+}
+
+// subjects lists the components, in order, of the subjects that the facts and the role
+// name.
+func (a *analysis) subjects() [][]string {
+	var all [][]string
+	if len(a.facts.SubjectTemplate) > 0 {
+		all = append(all, a.facts.SubjectTemplate)
+	}
+	eachCondition(a.stages, func(c *bundles.Condition) {
+		if claimOf(c) != a.model.Names.Subject {
+			return
+		}
+		for _, text := range wantedTexts(c) {
+			parts := strings.Split(text, ":")
+			var list []string
+			for i := 0; i < len(parts); i += 2 {
+				list = append(list, parts[i])
+			}
+			if len(all) < 4 {
+				all = append(all, list)
+			}
+		}
+	})
+	return all
+}
+
+// wantedTexts are the texts that a condition shows as wanted, wildcards included.
+func wantedTexts(c *bundles.Condition) []string {
+	if list, ok := c.Wanted.([]any); ok {
+		return textsIn(list)
+	}
+	return textsIn([]any{c.Wanted})
+}
+
+// releases are those that the issuer may run.
+func (a *analysis) releases() []string {
+	switch {
+	case a.facts.IssuerVersion != "":
+		return []string{a.facts.IssuerVersion}
+	case slices.Contains(a.model.Issuers, a.issuer):
+		return a.model.Releases[:1]
+	default:
+		return a.model.Releases
+	}
+}
+
+func (a *analysis) lowerRole() error {
+	for s := range a.stages {
+		var ways [][]leaf
+		for _, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
+			var conditions []leaf
+			for c := range way.Conditions {
+				found, err := a.lower.condition(&way.Conditions[c])
+				if err != nil {
+					return err
+				}
+				if found.unknown != "" {
+					a.unknown = append(a.unknown, found.unknown)
+				}
+				conditions = append(conditions, found)
+			}
+			ways = append(ways, conditions)
+		}
+		a.leaves = append(a.leaves, ways)
+	}
+	return nil
+}
+
+func (a *analysis) ready(shape *variant) (*ready, error) {
+	q, err := newQuestion(shape, a.model, a.issuer, a.lower, a.interesting)
+	if err != nil {
+		return nil, err
+	}
+	r := &ready{question: q, attackers: map[string][2]node{}}
+	for mode, may := range []bool{true, false} {
+		if r.role[mode], err = a.roleFormula(q, may); err != nil {
+			return nil, err
+		}
+		if r.inside[mode], err = a.inside(q, may); err != nil {
+			return nil, err
+		}
+		if r.world[mode], err = a.world(q, may); err != nil {
+			return nil, err
+		}
+		for _, name := range Attackers() {
+			if !a.defines(name) {
+				continue
+			}
+			formula, err := a.attacker(q, name, may)
+			if err != nil {
+				return nil, err
+			}
+			if name != Recycler {
+				formula = q.forms.all(formula, r.world[mode])
+			}
+			pair := r.attackers[name]
+			pair[mode] = formula
+			r.attackers[name] = pair
+		}
+	}
+	return r, nil
+}
+
+// roleFormula says that the role accepts: in every stage one of the ways, and every
+// refusal out of the way.
+func (a *analysis) roleFormula(q *question, may bool) (node, error) {
+	var all []node
+	for s := range a.leaves {
+		var ways []node
+		for w, conditions := range a.leaves[s] {
+			refusal := w >= len(a.stages[s].Ways)
+			parts := make([]node, len(conditions))
+			for i := range conditions {
+				part, err := q.leaf(&conditions[i], may != refusal)
+				if err != nil {
+					return no, err
+				}
+				parts[i] = part
+			}
+			if refusal {
+				all = append(all, q.forms.not(q.forms.all(parts...)))
+			} else {
+				ways = append(ways, q.forms.all(parts...))
+			}
+		}
+		all = append(all, q.forms.any(ways...))
+	}
+	return q.forms.all(all...), nil
+}
+
+// The modes of a question: over what perhaps holds, or over what surely does.
+const (
+	may  = 0
+	must = 1
+)
+
+// find looks for a token of the formula in every release; missing says in how many there
+// is none.
+func (a *analysis) find(mode int, formula func(*ready) node) (found *hit, missing int, err error) {
+	for _, w := range a.worlds {
+		here, err := a.findIn(&w, mode, formula)
+		if err != nil {
+			return nil, 0, err
+		}
+		if here == nil {
+			missing++
+		} else if found == nil {
+			found = here
+		}
+	}
+	return found, missing, nil
+}
+
+// hit is a token that was found: the shape, the texts of the fields that matter.
+type hit struct {
+	*ready
+	goal  node
+	texts map[int]string
+	// attacker is whose token it is, "" for anybody's.
+	attacker string
+}
+
+func (a *analysis) findIn(w *world, mode int, formula func(*ready) node) (*hit, error) {
+	for _, q := range w.questions {
+		if mode == must && (q.cover || a.generic) {
+			continue
+		}
+		goal := formula(q)
+		if goal == no {
+			if mode == may && q.unordered {
+				return &hit{ready: q, goal: goal}, nil
+			}
+			continue
+		}
+		texts, err := q.search(a.ctx, goal, mode, nil, &a.budget)
+		if err != nil {
+			return nil, err
+		}
+		if texts != nil || mode == may && q.unordered {
+			return &hit{ready: q, goal: goal, texts: texts}, nil
+		}
+	}
+	return nil, nil
+}
+
+// answer asks the questions in order.
+func (a *analysis) answer() error {
+	if a.Role.Refused != "" {
+		a.dead("the platform refuses to store the role: " + a.Role.Refused)
+		return nil
+	}
+	if err := a.build(); err != nil {
+		return err
+	}
+	alive, _, err := a.find(may, func(q *ready) node { return q.forms.all(q.role[may], q.world[may]) })
+	if err != nil {
+		return err
+	}
+	if alive == nil {
+		a.dead(a.deadBecause()...)
+		return nil
+	}
+	if !(a.scope.Inferred && !a.tenants.named()) {
+		someone, _, err := a.find(may, func(q *ready) node { return q.forms.all(q.inside[may], q.world[may]) })
+		if err != nil {
+			return err
+		}
+		if someone == nil {
+			a.undecided("the scope contradicts itself: no token that the issuer mints lies inside " + a.scope.String())
+			return nil
+		}
+	}
+	for _, name := range Attackers() {
+		if err := a.askAttacker(name); err != nil {
+			return err
+		}
+	}
+	return a.overall()
+}
+
+// askAttacker answers one attacker's question.
+func (a *analysis) askAttacker(name string) error {
+	if !a.defines(name) {
+		a.result.Attackers[name] = None
+		return nil
+	}
+	accepted := func(mode int) func(*ready) node {
+		return func(q *ready) node { return q.forms.all(q.role[mode], q.attackers[name][mode]) }
+	}
+	outside := func(q *ready) node {
+		return q.forms.all(accepted(must)(q), q.forms.not(q.inside[may]))
+	}
+	for _, goal := range []func(*ready) node{outside, accepted(must)} {
+		found, missing, err := a.find(must, goal)
+		if err != nil {
+			return err
+		}
+		if found == nil || missing > 0 {
+			continue
+		}
+		token, err := a.token(found, name)
+		if err != nil {
+			return err
+		}
+		if token == nil {
+			return nil
+		}
+		a.result.Attackers[name], a.result.Tokens[name] = Broad, token
+		return nil
+	}
+	possible, _, err := a.find(may, accepted(may))
+	if err != nil {
+		return err
+	}
+	a.result.Attackers[name] = Tight
+	if possible != nil {
+		a.result.Attackers[name] = Undecided
+	}
+	return nil
+}
+
+// overall answers about the scope.
+func (a *analysis) overall() error {
+	for _, name := range Attackers() {
+		if token := a.result.Tokens[name]; token != nil && name != Recycler && !token.Inside {
+			a.broad(name, token)
+			return nil
+		}
+	}
+	outside := func(mode int) func(*ready) node {
+		return func(q *ready) node {
+			return q.forms.all(q.role[mode], q.world[mode], q.forms.not(q.inside[1-mode]))
+		}
+	}
+	possible, _, err := a.find(may, outside(may))
+	if err != nil {
+		return err
+	}
+	if possible == nil {
+		a.tight()
+		return nil
+	}
+	found, missing, err := a.find(must, outside(must))
+	if err != nil {
+		return err
+	}
+	if found != nil && missing == 0 {
+		token, err := a.token(found, "")
+		if err != nil || token == nil {
+			return err
+		}
+		if !token.Inside {
+			a.broad("", token)
+			return nil
+		}
+	}
+	a.undecided(a.doubt(possible, found, missing)...)
+	return nil
+}
+
+func (a *analysis) broad(attacker string, token *Token) {
+	a.result.Verdict, a.result.Attacker, a.result.Witness = Broad, attacker, token
+}
+
+func (a *analysis) tight() {
+	a.result.Verdict = Tight
+	a.rest(fmt.Sprintf("the model of %s as of %s: no other claims, shapes and letters than it has", a.model.Title, a.model.AsOf))
+	for _, name := range slices.Sorted(maps.Keys(a.facts.given)) {
+		if a.facts.knows(name) && a.factMatters(name) {
+			a.rest("the fact " + name)
+		}
+	}
+}
+
+func (a *analysis) factMatters(name string) bool {
+	switch name {
+	case "protected_branches", "protected_tags":
+		return a.refs
+	case "environments":
+		return a.environments
+	default:
+		return true
+	}
+}
+
+func (a *analysis) dead(why ...string) {
+	a.result.Verdict, a.result.Why = Dead, why
+	for _, name := range Attackers() {
+		a.result.Attackers[name] = Tight
+		if !a.defines(name) {
+			a.result.Attackers[name] = None
+		}
+	}
+}
+
+func (a *analysis) undecided(why ...string) {
+	a.result.Verdict = Undecided
+	a.result.Why = append(a.result.Why, why...)
+	for _, reason := range why {
+		a.rest(reason)
+	}
+}
+
+func (a *analysis) rest(on string) {
+	if !slices.Contains(a.result.RestsOn, on) {
+		a.result.RestsOn = append(a.result.RestsOn, on)
+	}
+}
+
+// doubt says what the answer turns on.
+func (a *analysis) doubt(possible, sure *hit, missing int) []string {
+	var why []string
+	why = append(why, a.unknown...)
+	if a.generic {
+		why = append(why, "nothing is known of the issuer: with the generic model every claim is anybody's to choose")
+	}
+	if possible.unordered {
+		why = append(why, "a claim reads the token's parts in an order that the analysis does not follow")
+	}
+	if sure != nil && missing > 0 {
+		why = append(why, "the fact issuer_version decides")
+	}
+	for _, fact := range []struct {
+		name    string
+		matters bool
+	}{
+		{"protected_branches", a.refs}, {"protected_tags", a.refs}, {"environments", a.environments},
+	} {
+		if fact.matters && a.tenants.named() && !a.facts.knows(fact.name) {
+			why = append(why, "the fact "+fact.name+" decides: it was not given")
+		}
+	}
+	for _, claim := range slices.Sorted(maps.Keys(a.literals)) {
+		why = append(why, fmt.Sprintf("whose %s %v is decides: the scope does not name it", claim, a.literals[claim][0]))
+	}
+	if possible.cover && !a.generic {
+		why = append(why, "the fact subject_template decides: a token may pass whose subject is set to other components")
+	}
+	if len(why) == 0 {
+		why = append(why, "a token may pass that the issuer perhaps mints: "+a.sketch(possible))
+	}
+	return why
+}
+
+// sketch shows the parts of a token that matter.
+func (a *analysis) sketch(h *hit) string {
+	var parts []string
+	for i, field := range h.fields {
+		if text, ok := h.texts[i]; ok {
+			parts = append(parts, fmt.Sprintf("%s=%s", strings.TrimPrefix(field.name, "="), plainText(text)))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+// deadBecause names the conditions that nothing satisfies by themselves.
+func (a *analysis) deadBecause() []string {
+	var why []string
+	for s := range a.leaves {
+		if len(a.stages[s].Ways) != 1 {
+			continue
+		}
+		for c := range a.leaves[s][0] {
+			found, _, err := a.find(may, func(q *ready) node {
+				alone, err := q.leaf(&a.leaves[s][0][c], true)
+				if err != nil {
+					return yes
+				}
+				return alone
+			})
+			if err != nil || found != nil {
+				continue
+			}
+			condition := &a.stages[s].Ways[0].Conditions[c]
+			why = append(why, a.deadCondition(condition))
+		}
+	}
+	if len(why) == 0 {
+		why = append(why, "no token satisfies all conditions together")
+	}
+	return why
+}
+
+func (a *analysis) deadCondition(c *bundles.Condition) string {
+	claim := claimOf(c)
+	_, known := a.model.Claims[claim]
+	switch {
+	case c.Test == "never":
+		return fmt.Sprintf("%s: no token passes: %s", said(c), c.Message)
+	case claim != "" && !known && !a.generic:
+		return fmt.Sprintf("%s: %s mints no claim %q", said(c), a.model.Title, claim)
+	default:
+		return fmt.Sprintf("%s: no token of %s satisfies it: wanted %v", said(c), a.model.Title, c.Wanted)
+	}
+}

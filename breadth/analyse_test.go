@@ -1,0 +1,142 @@
+package breadth_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/trustcheck/trustcheck"
+	"github.com/trustcheck/trustcheck/breadth"
+	"github.com/trustcheck/trustcheck/bundles"
+)
+
+var testNow = time.Unix(1_800_000_000, 0)
+
+func openBundle(t testing.TB) *bundles.Bundle {
+	t.Helper()
+	bundle, err := bundles.Open(context.Background(), bundles.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bundle
+}
+
+func vaultRole(t testing.TB, bundle *bundles.Bundle, text []byte) *bundles.Role {
+	t.Helper()
+	doc, err := trustcheck.ReadDocument("role.json", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	role, err := bundle.Prepare(context.Background(), doc, "vault", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return role
+}
+
+// sample is a role with the verdict for each attacker, as the design study found them.
+type sample struct {
+	Name      string          `json:"name"`
+	Role      json.RawMessage `json:"role"`
+	Issuer    string          `json:"issuer"`
+	Attackers map[string]string
+	Scope     struct {
+		Given        bool     `json:"given"`
+		Projects     []string `json:"projects"`
+		Groups       []string `json:"groups"`
+		ProjectIDs   []string `json:"project_ids"`
+		NamespaceIDs []string `json:"namespace_ids"`
+		Logins       []string `json:"logins"`
+	}
+	Facts struct {
+		Branches []string `json:"protected_branches"`
+		Tags     []string `json:"protected_tags"`
+	}
+}
+
+func readSamples(t testing.TB) []sample {
+	t.Helper()
+	text, err := os.ReadFile("testdata/vault-gitlab.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []sample
+	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var one sample
+		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+func (s *sample) subject(t testing.TB, bundle *bundles.Bundle) breadth.Subject {
+	t.Helper()
+	facts, err := json.Marshal(map[string]any{
+		"protected_branches": s.Facts.Branches, "protected_tags": s.Facts.Tags, "environments": nil,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject := breadth.Subject{Role: vaultRole(t, bundle, s.Role), Issuer: s.Issuer, Now: testNow}
+	if subject.Facts, err = breadth.ReadFacts(facts); err != nil {
+		t.Fatal(err)
+	}
+	if s.Scope.Given {
+		var circles []map[string]any
+		for claim, values := range map[string][]string{
+			"project_path": s.Scope.Projects, "namespace_path": s.Scope.Groups, "project_id": s.Scope.ProjectIDs,
+			"namespace_id": s.Scope.NamespaceIDs, "user_login": s.Scope.Logins,
+		} {
+			if len(values) > 0 {
+				circles = append(circles, map[string]any{claim: values})
+			}
+		}
+		text, err := json.Marshal(map[string]any{"any_of": circles})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if subject.Scope, err = breadth.ReadScope(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return subject
+}
+
+func TestSamplesComeOutTheSame(t *testing.T) {
+	bundle := openBundle(t)
+	analyser := breadth.New(bundle)
+	for _, one := range readSamples(t) {
+		t.Run(one.Name, func(t *testing.T) {
+			start := time.Now()
+			result, err := analyser.Analyse(context.Background(), one.subject(t, bundle))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%v %s scope %s why %q rests on %q", time.Since(start), result.Verdict, result.Scope, result.Why, result.RestsOn)
+			for name, token := range result.Tokens {
+				text, _ := json.Marshal(token.Claims)
+				t.Logf("  %s inside=%t %s", name, token.Inside, text)
+			}
+			if refused := one.subject(t, bundle).Role.Refused; refused != "" {
+				// The study did not ask whether Vault stores the role.
+				if result.Verdict != breadth.Dead {
+					t.Errorf("want a refused role dead, got %s", result.Verdict)
+				}
+				return
+			}
+			for name, wanted := range one.Attackers {
+				if got := string(result.Attackers[name]); got != wanted {
+					t.Errorf("%s: want %s, got %s", name, wanted, got)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,746 @@
+package breadth
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/trustcheck/trustcheck/breadth/language"
+	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/policies/issuer"
+)
+
+// The attackers, the most distant first.
+const (
+	Outsider  = "outsider"
+	Lookalike = "lookalike"
+	Sibling   = "sibling"
+	Developer = "developer"
+	ForkMR    = "fork-mr"
+	Lured     = "lured"
+	Recycler  = "recycler"
+)
+
+// Attackers lists them in the order in which a verdict names them.
+func Attackers() []string {
+	return []string{Outsider, Lookalike, Sibling, Developer, ForkMR, Lured, Recycler}
+}
+
+// freshNames are refs and environments that nobody protects unless everything is.
+const freshNames = `\A(?:x|topic|trustcheck-[a-z]+)\z`
+
+// claimIs says that a claim is one of the values, as typed equality; a list claim that
+// one of its elements is.
+func (q *question) claimIs(name string, may bool, values ...any) (node, error) {
+	found, err := q.lower.values(values, true)
+	if err != nil || name == "" {
+		return no, err
+	}
+	return q.claim(name, *found, may)
+}
+
+// claimMatches says that a claim is text that matches a pattern.
+func (q *question) claimMatches(name, pattern string, may bool) (node, error) {
+	text, err := q.lower.compile(pattern)
+	if err != nil || name == "" {
+		return no, err
+	}
+	return q.claim(name, reading{text: text}, may)
+}
+
+// names says that a claim is a text that one of the patterns with the wildcard * matches.
+func (q *question) named(name string, patterns []string, may bool) (node, error) {
+	if len(patterns) == 0 {
+		return no, nil
+	}
+	return q.claimMatches(name, globs(patterns), may)
+}
+
+// constraint is a constraint of a scope, asked of a claim.
+func (q *question) constraint(c *Constraint, claim string, may bool) (node, error) {
+	wanted, err := q.lower.values(c.Values, true)
+	if err != nil {
+		return no, err
+	}
+	if pattern, ok := c.pattern(); ok && len(c.Within)+len(c.Prefixes) > 0 {
+		var text *language.Language
+		if text, err = q.lower.compile(pattern); err != nil {
+			return no, err
+		}
+		wanted.text = text
+		if wanted.list, err = q.lower.some(text); err != nil {
+			return no, err
+		}
+	}
+	if c.Not {
+		found, err := q.claim(claim, *wanted, !may)
+		return q.forms.not(found), err
+	}
+	return q.claim(claim, *wanted, may)
+}
+
+// inside says that a token lies in the scope. A scope that was inferred and names no
+// tenant is no circle at all: every token is outside.
+func (a *analysis) inside(q *question, may bool) (node, error) {
+	if a.scope.Inferred && !a.tenants.named() {
+		return no, nil
+	}
+	var circles []node
+	for _, circle := range a.scope.Circles {
+		var parts []node
+		for i := range circle {
+			part, err := q.constraint(&circle[i], circle[i].Claim, may)
+			if err != nil {
+				return no, err
+			}
+			parts = append(parts, part)
+		}
+		circles = append(circles, q.forms.all(parts...))
+	}
+	return q.forms.any(circles...), nil
+}
+
+// tenant says that the token's project, or with job the project that the job runs in, is
+// one that the scope names; pathsOnly leaves ids aside.
+func (a *analysis) tenant(q *question, job, pathsOnly bool) (node, error) {
+	names := &a.model.Names
+	var circles []node
+	for _, circle := range a.scope.Circles {
+		var parts []node
+		for _, c := range tenantConstraints(circle, names) {
+			byID := c.Claim == names.ID || c.Claim == names.GroupID
+			if pathsOnly && byID {
+				continue
+			}
+			claim := c.Claim
+			if job {
+				claim = jobClaim(claim, names)
+			}
+			part, err := q.constraint(&c, claim, true)
+			if err != nil {
+				return no, err
+			}
+			parts = append(parts, part)
+		}
+		if len(parts) > 0 {
+			circles = append(circles, q.forms.all(parts...))
+		}
+	}
+	return q.forms.any(circles...), nil
+}
+
+func jobClaim(claim string, names *issuer.Parts) string {
+	switch claim {
+	case names.Path:
+		return names.JobPath
+	case names.Group:
+		return names.JobGroup
+	case names.ID:
+		return names.JobID
+	case names.GroupID:
+		return names.JobGroupID
+	default:
+		return claim
+	}
+}
+
+// tenantConstraints are those of a circle that name its project or group, put to the
+// claims of the token's own project.
+func tenantConstraints(circle Circle, names *issuer.Parts) []Constraint {
+	var all []Constraint
+	for _, c := range circle {
+		if c.Not {
+			continue
+		}
+		own := c
+		switch c.Claim {
+		case names.Path, names.Group, names.ID, names.GroupID:
+		case names.JobPath:
+			own.Claim = names.Path
+		case names.JobGroup:
+			own.Claim = names.Group
+		case names.JobID:
+			own.Claim = names.ID
+		case names.JobGroupID:
+			own.Claim = names.GroupID
+		case names.Subject:
+			var of tenants
+			of.add(&c, names)
+			switch {
+			case len(of.paths) > 0:
+				own = Constraint{Claim: names.Path, Values: anyOf(of.paths)}
+			case len(of.ids) > 0:
+				own = Constraint{Claim: names.ID, Values: anyOf(of.ids)}
+			default:
+				continue
+			}
+		default:
+			continue
+		}
+		all = append(all, own)
+	}
+	return all
+}
+
+func anyOf(texts []string) []any {
+	values := make([]any, len(texts))
+	for i, text := range texts {
+		values[i] = text
+	}
+	return values
+}
+
+// underRoots says that the token's project lies below one of the scope's root groups,
+// names taken without regard to case.
+func (a *analysis) underRoots(q *question, roots []string) (node, error) {
+	if len(roots) == 0 {
+		return no, nil
+	}
+	return q.claimMatches(a.model.Names.Group, `(?is)\A(?:`+quotedAny(roots)+`)(?:/.*)?\z`, true)
+}
+
+func quotedAny(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, text := range texts {
+		quoted[i] = regexp.QuoteMeta(text)
+	}
+	return strings.Join(quoted, "|")
+}
+
+// strangers says that the token is of a project that is not the scope's, and runs there.
+func (a *analysis) strangers(q *question) (node, error) {
+	if q.fork {
+		return no, nil
+	}
+	return a.strangeSource(q)
+}
+
+// strangeSource says that the token's project is not the scope's.
+func (a *analysis) strangeSource(q *question) (node, error) {
+	names := &a.model.Names
+	under, err := a.underRoots(q, a.tenants.roots())
+	if err != nil {
+		return no, err
+	}
+	ids, err := q.claimIs(names.ID, true, anyOf(a.tenants.ids)...)
+	if err != nil {
+		return no, err
+	}
+	groupIDs, err := q.claimIs(names.GroupID, true, anyOf(a.tenants.groupIDs)...)
+	if err != nil {
+		return no, err
+	}
+	return q.forms.all(q.forms.not(under), q.forms.not(ids), q.forms.not(groupIDs)), nil
+}
+
+// personally says that the account that started the job is nobody of ours.
+func (a *analysis) personally(q *question) (node, error) {
+	names := &a.model.Names
+	parts := []node{yes}
+	for _, person := range names.Persons {
+		if len(a.tenants.owned[person]) == 0 {
+			continue
+		}
+		ours, err := q.claimMatches(person, `(?s)\A(?:`+strings.Join(a.tenants.owned[person], "|")+`)\z`, true)
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, q.forms.not(ours))
+	}
+	groups := slices.Concat(a.tenants.personGroups, a.tenants.roots())
+	if len(groups) > 0 && a.interesting[names.PersonGroups] {
+		ours, err := q.lower.compile(`(?is)\A(?:` + quotedAny(groups) + `)(?:/.*)?\z`)
+		if err != nil {
+			return no, err
+		}
+		some, err := q.lower.some(ours)
+		if err != nil {
+			return no, err
+		}
+		member, err := q.claim(names.PersonGroups, reading{list: some}, true)
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, q.forms.not(member))
+	}
+	return q.forms.all(parts...), nil
+}
+
+// attacker is the formula of an attacker's tokens; false where the scope defines none.
+func (a *analysis) attacker(q *question, name string, may bool) (node, error) {
+	switch name {
+	case Outsider:
+		return a.conjoin(q, may, a.strangers, a.personally)
+	case Lookalike:
+		return a.conjoin(q, may, a.strangers, a.personally, func(q *question) (node, error) {
+			return q.claimMatches(a.model.Names.Group, `(?is)\A[^/]*(?:`+quotedAny(a.tenants.roots())+`)[^/]*(?:/.*)?\z`, true)
+		})
+	case Lured:
+		return a.conjoin(q, may, a.strangers)
+	case Sibling:
+		return a.conjoin(q, may, a.siblings)
+	case Developer:
+		return a.conjoin(q, may, a.developers(may))
+	case ForkMR:
+		return a.conjoin(q, may, a.forks(may))
+	default:
+		return a.conjoin(q, may, a.recyclers)
+	}
+}
+
+func (a *analysis) conjoin(q *question, may bool, parts ...func(*question) (node, error)) (node, error) {
+	all := []node{}
+	for _, part := range parts {
+		found, err := part(q)
+		if err != nil {
+			return no, err
+		}
+		all = append(all, found)
+	}
+	if !may {
+		certain, err := a.assigned(q)
+		if err != nil {
+			return no, err
+		}
+		all = append(all, certain)
+	}
+	return q.forms.all(all...), nil
+}
+
+// defines reports whether there is such an attacker for the scope at all.
+func (a *analysis) defines(name string) bool {
+	roots := a.tenants.roots()
+	switch name {
+	case Outsider, Lured:
+		return true
+	case Lookalike, Recycler:
+		return len(roots) > 0
+	case Sibling:
+		return slices.ContainsFunc(roots, func(root string) bool { return !slices.Contains(a.tenants.groups, root) })
+	case Developer:
+		return a.tenants.named()
+	default:
+		return len(roots) > 0 || a.tenants.named() && a.readsJob()
+	}
+}
+
+func (a *analysis) readsJob() bool {
+	names := &a.model.Names
+	return a.read[names.JobPath] || a.read[names.JobGroup] || a.read[names.JobID] || a.read[names.JobGroupID]
+}
+
+func (a *analysis) siblings(q *question) (node, error) {
+	if q.fork {
+		return no, nil
+	}
+	under, err := a.underRoots(q, a.tenants.roots())
+	if err != nil {
+		return no, err
+	}
+	ours, err := a.tenant(q, false, true)
+	if err != nil {
+		return no, err
+	}
+	ids, err := q.claimIs(a.model.Names.ID, true, anyOf(a.tenants.ids)...)
+	if err != nil {
+		return no, err
+	}
+	paired, err := a.paired(q)
+	return q.forms.all(under, q.forms.not(ours), q.forms.not(ids), paired), err
+}
+
+func (a *analysis) recyclers(q *question) (node, error) {
+	if q.fork {
+		return no, nil
+	}
+	under, err := a.underRoots(q, a.tenants.roots())
+	if err != nil {
+		return no, err
+	}
+	ids, err := q.claimIs(a.model.Names.ID, true, anyOf(a.tenants.ids)...)
+	if err != nil {
+		return no, err
+	}
+	groupIDs, err := q.claimIs(a.model.Names.GroupID, true, anyOf(a.tenants.groupIDs)...)
+	return q.forms.all(under, q.forms.not(ids), q.forms.not(groupIDs)), err
+}
+
+// developers work in the scope's project, on nothing protected, with the subject that
+// their project is set to.
+func (a *analysis) developers(may bool) func(*question) (node, error) {
+	return func(q *question) (node, error) {
+		if q.fork || !may && !a.usualSubject(q) {
+			return no, nil
+		}
+		ours, err := a.tenant(q, false, false)
+		if err != nil {
+			return no, err
+		}
+		unprotected, err := a.unprotected(q, may)
+		if err != nil {
+			return no, err
+		}
+		level := yes
+		if names := &a.model.Names; a.interesting[names.Level] {
+			if level, err = q.claimIs(names.Level, may, names.DeveloperLevel); err != nil {
+				return no, err
+			}
+		}
+		paired, err := a.paired(q)
+		return q.forms.all(ours, unprotected, level, paired), err
+	}
+}
+
+// usualSubject reports whether the scope's projects surely have this shape of subject:
+// the one that the fact names, or the default.
+func (a *analysis) usualSubject(q *question) bool {
+	for c := range a.model.Choices {
+		choice := &a.model.Choices[c]
+		if choice.Fact == "" || !a.interesting[choice.Claim] {
+			continue
+		}
+		wanted := strings.Join(a.facts.SubjectTemplate, ",")
+		if wanted == "" {
+			wanted = choice.Alternatives[0].Name
+		}
+		if q.chosen[choice.Name] != wanted {
+			return false
+		}
+	}
+	return true
+}
+
+func (a *analysis) forks(may bool) func(*question) (node, error) {
+	return func(q *question) (node, error) {
+		if !q.fork {
+			return no, nil
+		}
+		// Before the claims of the running project were told apart, a fork's pipeline had
+		// the parent's names everywhere.
+		job := !q.claims[a.model.Names.JobPath].Absent
+		ours, err := a.tenant(q, job, false)
+		if err != nil {
+			return no, err
+		}
+		strange := yes
+		if job {
+			if strange, err = a.strangeSource(q); err != nil {
+				return no, err
+			}
+		}
+		environment, err := a.unprotectedEnvironment(q, may)
+		return q.forms.all(ours, strange, environment), err
+	}
+}
+
+// unprotected says that ref and environment are such that a developer may use them.
+func (a *analysis) unprotected(q *question, may bool) (node, error) {
+	environment, err := a.unprotectedEnvironment(q, may)
+	if err != nil || !a.refs {
+		return environment, err
+	}
+	names := &a.model.Names
+	open, err := q.claimIs(names.Protected, may, "false")
+	if err != nil {
+		return no, err
+	}
+	ref, err := a.refFits(q, false, may)
+	return q.forms.all(environment, open, ref), err
+}
+
+// refFits says that the ref is protected, or is not, as the facts have it.
+func (a *analysis) refFits(q *question, protected, may bool) (node, error) {
+	names := &a.model.Names
+	var kinds []node
+	for _, kind := range []struct {
+		name, fact string
+		patterns   []string
+	}{
+		{names.Branch, "protected_branches", a.facts.ProtectedBranches},
+		{names.Tag, "protected_tags", a.facts.ProtectedTags},
+	} {
+		of, err := q.claimIs(names.RefType, true, kind.name)
+		if err != nil {
+			return no, err
+		}
+		fits := truth(may)
+		switch {
+		case a.facts.knows(kind.fact):
+			if fits, err = q.named(names.Ref, kind.patterns, true); err != nil {
+				return no, err
+			}
+			if !protected {
+				fits = q.forms.not(fits)
+			}
+		case !may && !protected:
+			if fits, err = q.claimMatches(names.Ref, freshNames, false); err != nil {
+				return no, err
+			}
+		}
+		kinds = append(kinds, q.forms.all(of, fits))
+	}
+	return q.forms.any(kinds...), nil
+}
+
+// unprotectedEnvironment says that the job has no environment, or one that needs no
+// permission.
+func (a *analysis) unprotectedEnvironment(q *question, may bool) (node, error) {
+	if !a.environments {
+		return yes, nil
+	}
+	names := &a.model.Names
+	guarded, err := q.claimIs(names.EnvironmentProtected, true, "true")
+	if err != nil {
+		return no, err
+	}
+	fits, err := a.environmentFits(q, may)
+	return q.forms.all(q.forms.not(guarded), fits), err
+}
+
+// environmentFits says that the claims about the environment are as the facts have it.
+func (a *analysis) environmentFits(q *question, may bool) (node, error) {
+	names := &a.model.Names
+	if !a.facts.knows("environments") {
+		if may {
+			return yes, nil
+		}
+		absent, err := q.claim(names.Environment, reading{absent: true}, false)
+		if err != nil {
+			return no, err
+		}
+		fresh, err := q.claimMatches(names.Environment, freshNames, false)
+		if err != nil {
+			return no, err
+		}
+		open, err := q.claimIs(names.EnvironmentProtected, false, "false")
+		return q.forms.any(absent, q.forms.all(fresh, open)), err
+	}
+	parts := []node{yes}
+	var guardedNames []string
+	for name, environment := range a.facts.Environments {
+		here, err := q.claimIs(names.Environment, true, name)
+		if err != nil {
+			return no, err
+		}
+		if environment.Protected {
+			guardedNames = append(guardedNames, name)
+		}
+		if len(environment.Branches) > 0 {
+			branch, err := q.claimIs(names.RefType, true, names.Branch)
+			if err != nil {
+				return no, err
+			}
+			from, err := q.named(names.Ref, environment.Branches, true)
+			if err != nil {
+				return no, err
+			}
+			parts = append(parts, q.forms.any(q.forms.not(here), q.forms.all(branch, from)))
+		}
+	}
+	guarded, err := q.claimIs(names.Environment, true, anyOf(guardedNames)...)
+	if err != nil {
+		return no, err
+	}
+	says, err := q.claimIs(names.EnvironmentProtected, true, "true")
+	if err != nil {
+		return no, err
+	}
+	parts = append(parts, q.forms.any(
+		q.forms.all(guarded, says), q.forms.all(q.forms.not(guarded), q.forms.not(says))))
+	return q.forms.all(parts...), nil
+}
+
+// world says that a token can be minted today: the facts hold for the scope's projects,
+// and a name that goes with an id in the scope goes with it in the token.
+func (a *analysis) world(q *question, may bool) (node, error) {
+	parts := []node{}
+	if !q.fork {
+		ours, err := a.tenant(q, false, false)
+		if err != nil {
+			return no, err
+		}
+		facts, err := a.factsHold(q, may)
+		if err != nil {
+			return no, err
+		}
+		if !may && !a.usualSubject(q) {
+			facts = no
+		}
+		paired, err := a.paired(q)
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, q.forms.any(q.forms.not(ours), facts), paired)
+	}
+	if !may {
+		certain, err := a.assigned(q)
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, certain)
+	}
+	runners, err := a.runnersFit(q)
+	return q.forms.all(append(parts, runners)...), err
+}
+
+func (a *analysis) factsHold(q *question, may bool) (node, error) {
+	parts := []node{yes}
+	names := &a.model.Names
+	if a.refs {
+		var kinds []node
+		for _, protected := range []bool{false, true} {
+			said, err := q.claimIs(names.Protected, true, map[bool]string{false: "false", true: "true"}[protected])
+			if err != nil {
+				return no, err
+			}
+			fits, err := a.refFits(q, protected, may)
+			if err != nil {
+				return no, err
+			}
+			kinds = append(kinds, q.forms.all(said, fits))
+		}
+		parts = append(parts, q.forms.any(kinds...))
+	}
+	if a.environments {
+		fits, err := a.environmentFits(q, may)
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, fits)
+	}
+	return q.forms.all(parts...), nil
+}
+
+// paired says that a path and an id that the scope names together go together.
+func (a *analysis) paired(q *question) (node, error) {
+	names := &a.model.Names
+	parts := []node{yes}
+	for _, circle := range a.scope.Circles {
+		constraints := tenantConstraints(circle, names)
+		for _, pair := range [][2]string{{names.Path, names.ID}, {names.Group, names.GroupID}} {
+			name, id := oneValue(constraints, pair[0]), oneValue(constraints, pair[1])
+			if name == "" || id == "" {
+				continue
+			}
+			here, err := q.claimIs(pair[0], true, name)
+			if err != nil {
+				return no, err
+			}
+			known, err := q.claimIs(pair[1], true, id)
+			if err != nil {
+				return no, err
+			}
+			parts = append(parts, q.forms.any(q.forms.all(here, known), q.forms.all(q.forms.not(here), q.forms.not(known))))
+		}
+	}
+	return q.forms.all(parts...), nil
+}
+
+// oneValue is the only text that the constraints leave a claim, or "".
+func oneValue(constraints []Constraint, claim string) string {
+	for _, c := range constraints {
+		if c.Claim != claim || c.Not {
+			continue
+		}
+		if texts := textsIn(c.Values); len(texts) == 1 && len(c.Values) == 1 && len(c.Within)+len(c.Prefixes) == 0 {
+			return texts[0]
+		}
+		if len(c.Within) == 1 && len(c.Values)+len(c.Prefixes) == 0 {
+			return c.Within[0]
+		}
+	}
+	return ""
+}
+
+// assigned leaves out what nobody can count on: an id that the role names and the scope
+// does not, and, in a scope of ids only, the names that the role goes by.
+func (a *analysis) assigned(q *question) (node, error) {
+	parts := []node{yes}
+	for claim, values := range a.literals {
+		named, err := q.claimIs(claim, true, values...)
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, q.forms.not(named))
+	}
+	if a.tenants.named() && len(a.tenants.roots()) == 0 {
+		under, err := a.underRoots(q, a.guessed)
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, q.forms.not(under))
+	}
+	return q.forms.all(parts...), nil
+}
+
+// runnersFit says that a runner that takes the jobs of one group alone took one of these.
+func (a *analysis) runnersFit(q *question) (node, error) {
+	names := &a.model.Names
+	parts := []node{yes}
+	if !a.interesting[names.Runner] {
+		return yes, nil
+	}
+	for id, runner := range a.facts.Runners {
+		if runner.Scope == "" {
+			continue
+		}
+		number, err := q.lower.compile(`\A` + regexp.QuoteMeta(id) + `\z`)
+		if err != nil {
+			return no, err
+		}
+		here, err := q.claim(names.Runner, reading{number: number, text: number}, true)
+		if err != nil {
+			return no, err
+		}
+		claim := names.JobPath
+		if q.claims[claim].Absent {
+			claim = names.Path
+		}
+		below, err := q.claimMatches(claim, `(?is)\A`+regexp.QuoteMeta(runner.Scope)+`(?:/.*)?\z`, true)
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, q.forms.any(q.forms.not(here), below))
+	}
+	return q.forms.all(parts...), nil
+}
+
+// owned are the accounts that a role names: taken to be insiders', and said so.
+func owned(stages []bundles.Stage, names *issuer.Parts) map[string][]string {
+	all := map[string][]string{}
+	eachCondition(stages, func(c *bundles.Condition) {
+		claim := claimOf(c)
+		if !slices.Contains(names.Persons, claim) {
+			return
+		}
+		for _, text := range textsIn(c.Values) {
+			all[claim] = append(all[claim], regexp.QuoteMeta(text))
+		}
+		if c.Pattern == "" {
+			return
+		}
+		wanted, ok := c.Wanted.([]any)
+		if !ok {
+			wanted = []any{c.Wanted}
+		}
+		for _, text := range textsIn(wanted) {
+			if !strings.Contains(text, "*") {
+				all[claim] = append(all[claim], regexp.QuoteMeta(text))
+			} else if domain, ok := strings.CutPrefix(text, "*@"); ok && !strings.Contains(domain, "*") {
+				all[claim] = append(all[claim], `[^@]*@`+regexp.QuoteMeta(domain))
+			}
+		}
+	})
+	return all
+}
+
+// eachCondition visits the conditions of ways, those that a role wants satisfied.
+func eachCondition(stages []bundles.Stage, visit func(*bundles.Condition)) {
+	for s := range stages {
+		for w := range stages[s].Ways {
+			for c := range stages[s].Ways[w].Conditions {
+				visit(&stages[s].Ways[w].Conditions[c])
+			}
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package breadth
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Facts narrow what an issuer can mint, and say what is protected in the projects of the
+// scope. What is not given is unknown; a list that is given as null is empty.
+type Facts struct {
+	// ProtectedBranches and ProtectedTags are names and patterns with the wildcard *.
+	// Tags that are not given beside given branches are none: GitLab protects no tag by
+	// default.
+	ProtectedBranches []string
+	ProtectedTags     []string
+	Environments      map[string]Environment
+	Registration      string
+	ForkPipelines     string
+	SubjectTemplate   []string
+	IssuerVersion     string
+	GroupsDirect      *bool
+	Runners           map[string]Runner
+
+	given map[string]bool
+	plain map[string]any
+	// Ignored are members that say nothing about this issuer's tokens.
+	Ignored []string
+}
+
+// Environment is a deployment environment of the scope's project. Branches, where given,
+// are the only ones that may deploy to it.
+type Environment struct {
+	Protected bool     `json:"protected"`
+	Branches  []string `json:"branches"`
+}
+
+// Runner is a runner; Scope is the group or project whose jobs alone it takes.
+type Runner struct {
+	Scope string `json:"scope"`
+}
+
+// ReadFacts reads facts from JSON. An error names the member, what came and what was
+// wanted.
+func ReadFacts(text []byte) (*Facts, error) {
+	facts := &Facts{given: map[string]bool{}, plain: map[string]any{}}
+	if len(text) == 0 {
+		return facts, nil
+	}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(text, &members); err != nil {
+		return nil, fmt.Errorf("facts: want an object: %w", err)
+	}
+	known := map[string]any{
+		"protected_branches": &facts.ProtectedBranches, "protected_tags": &facts.ProtectedTags,
+		"environments": &facts.Environments, "registration": &facts.Registration,
+		"fork_pipelines": &facts.ForkPipelines, "subject_template": &facts.SubjectTemplate,
+		"issuer_version": &facts.IssuerVersion, "groups_direct": &facts.GroupsDirect, "runners": &facts.Runners,
+	}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		into, ok := known[name]
+		if !ok {
+			facts.Ignored = append(facts.Ignored, name)
+			continue
+		}
+		if err := json.Unmarshal(members[name], into); err != nil {
+			return nil, fmt.Errorf("facts: %s: %w", name, err)
+		}
+		facts.given[name] = true
+		var plain any
+		if err := json.Unmarshal(members[name], &plain); err != nil {
+			return nil, fmt.Errorf("facts: %s: %w", name, err)
+		}
+		facts.plain[name] = plain
+	}
+	if err := facts.check(); err != nil {
+		return nil, err
+	}
+	if facts.given["protected_branches"] {
+		facts.given["protected_tags"] = true
+	}
+	return facts, nil
+}
+
+func (f *Facts) check() error {
+	for name, allowed := range map[string][]string{
+		"registration": {"", "open", "closed"}, "fork_pipelines": {"", "parent", "fork"},
+	} {
+		if got, _ := f.plain[name].(string); !slices.Contains(allowed, got) {
+			return fmt.Errorf("facts: %s: want %s, got %q", name, strings.Join(allowed[1:], " or "), got)
+		}
+	}
+	if f.IssuerVersion != "" && !regexp.MustCompile(`^[0-9]+(\.[0-9]+)*`).MatchString(f.IssuerVersion) {
+		return fmt.Errorf("facts: issuer_version: want a version such as 18.9, got %q", f.IssuerVersion)
+	}
+	return nil
+}
+
+// knows reports whether a fact was given.
+func (f *Facts) knows(name string) bool { return f.given[name] }
+
+// rulesOut reports whether one of the facts has the value named.
+func (f *Facts) rulesOut(unless map[string]any) bool {
+	for name, value := range unless {
+		if got, ok := f.plain[name]; ok && reflect.DeepEqual(got, value) {
+			return true
+		}
+	}
+	return false
+}
+
+// globs is the pattern of names with the wildcard *.
+func globs(patterns []string) string {
+	quoted := make([]string, len(patterns))
+	for i, pattern := range patterns {
+		pieces := strings.Split(pattern, "*")
+		for j, piece := range pieces {
+			pieces[j] = regexp.QuoteMeta(piece)
+		}
+		quoted[i] = strings.Join(pieces, ".*")
+	}
+	return `(?s)\A(?:` + strings.Join(quoted, "|") + `)\z`
+}

@@ -1,0 +1,185 @@
+package breadth
+
+import (
+	"encoding/binary"
+	"slices"
+)
+
+// A node is a formula over atoms, by its number in a formulas. Equal formulas have equal
+// numbers as far as sorting and flattening makes them equal.
+type node int32
+
+const (
+	no  node = 0
+	yes node = 1
+)
+
+type kind uint8
+
+const (
+	constant kind = iota
+	literal
+	conjunction
+	disjunction
+)
+
+// formulas holds formulas in negation normal form, each once.
+type formulas struct {
+	nodes   []form
+	index   map[string]node
+	negated map[node]node
+	assumed map[assumption]node
+}
+
+type form struct {
+	kind kind
+	// atom and negative are set for a literal.
+	atom     int32
+	negative bool
+	kids     []node
+	// support lists the atoms, ascending.
+	support []int32
+}
+
+type assumption struct {
+	in    node
+	atom  int32
+	value bool
+}
+
+func newFormulas() *formulas {
+	return &formulas{
+		nodes:   []form{{kind: constant}, {kind: constant}},
+		index:   map[string]node{},
+		negated: map[node]node{},
+		assumed: map[assumption]node{},
+	}
+}
+
+func truth(value bool) node {
+	if value {
+		return yes
+	}
+	return no
+}
+
+func (f *formulas) support(n node) []int32 { return f.nodes[n].support }
+
+func (f *formulas) literal(atom int32, negative bool) node {
+	return f.intern(form{kind: literal, atom: atom, negative: negative, support: []int32{atom}})
+}
+
+func (f *formulas) all(parts ...node) node { return f.join(conjunction, yes, no, parts) }
+
+func (f *formulas) any(parts ...node) node { return f.join(disjunction, no, yes, parts) }
+
+// join builds a conjunction or disjunction; neutral parts are left out, an absorbing one
+// is the whole.
+func (f *formulas) join(kind kind, neutral, absorbing node, parts []node) node {
+	var kids []node
+	for _, part := range parts {
+		switch {
+		case part == neutral:
+		case part == absorbing:
+			return absorbing
+		case f.nodes[part].kind == kind:
+			kids = append(kids, f.nodes[part].kids...)
+		default:
+			kids = append(kids, part)
+		}
+	}
+	slices.Sort(kids)
+	kids = slices.Compact(kids)
+	switch len(kids) {
+	case 0:
+		return neutral
+	case 1:
+		return kids[0]
+	}
+	var support []int32
+	for _, kid := range kids {
+		support = append(support, f.nodes[kid].support...)
+		if f.nodes[kid].kind == literal && slices.Contains(kids, f.not(kid)) {
+			return absorbing
+		}
+	}
+	slices.Sort(support)
+	return f.intern(form{kind: kind, kids: kids, support: slices.Compact(support)})
+}
+
+func (f *formulas) intern(n form) node {
+	key := make([]byte, 0, 8+4*len(n.kids))
+	key = append(key, byte(n.kind))
+	if n.kind == literal {
+		key = binary.LittleEndian.AppendUint32(key, uint32(n.atom))
+		if n.negative {
+			key = append(key, 1)
+		}
+	}
+	for _, kid := range n.kids {
+		key = binary.LittleEndian.AppendUint32(key, uint32(kid))
+	}
+	if known, ok := f.index[string(key)]; ok {
+		return known
+	}
+	f.nodes = append(f.nodes, n)
+	f.index[string(key)] = node(len(f.nodes) - 1)
+	return node(len(f.nodes) - 1)
+}
+
+func (f *formulas) not(n node) node {
+	switch n {
+	case no:
+		return yes
+	case yes:
+		return no
+	}
+	if known, ok := f.negated[n]; ok {
+		return known
+	}
+	var negated node
+	switch found := f.nodes[n]; found.kind {
+	case literal:
+		negated = f.literal(found.atom, !found.negative)
+	case conjunction:
+		negated = f.any(f.notEach(found.kids)...)
+	default:
+		negated = f.all(f.notEach(found.kids)...)
+	}
+	f.negated[n] = negated
+	f.negated[negated] = n
+	return negated
+}
+
+func (f *formulas) notEach(kids []node) []node {
+	negated := make([]node, len(kids))
+	for i, kid := range kids {
+		negated[i] = f.not(kid)
+	}
+	return negated
+}
+
+// assume replaces an atom by its value.
+func (f *formulas) assume(n node, atom int32, value bool) node {
+	found := f.nodes[n]
+	if _, reads := slices.BinarySearch(found.support, atom); !reads {
+		return n
+	}
+	if found.kind == literal {
+		return truth(value != found.negative)
+	}
+	key := assumption{n, atom, value}
+	if known, ok := f.assumed[key]; ok {
+		return known
+	}
+	kids := make([]node, len(found.kids))
+	for i, kid := range found.kids {
+		kids[i] = f.assume(kid, atom, value)
+	}
+	result := f.any(kids...)
+	if found.kind == conjunction {
+		result = f.all(kids...)
+	}
+	f.assumed[key] = result
+	return result
+}

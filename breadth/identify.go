@@ -1,0 +1,177 @@
+package breadth
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/policies/issuer"
+)
+
+// Generic is the model of an issuer of which nothing is known: every claim may be
+// anything, and is anybody's to choose. It can prove that a role is tight, and no more.
+const Generic = "generic"
+
+// identify settles issuer and model: as given, else by the issuer that the role binds,
+// else by the claims that it names.
+func (a *analysis) identify() error {
+	a.issuer = a.Subject.Issuer
+	if a.issuer == "" {
+		a.issuer = boundIssuer(a.stages)
+	}
+	name := a.Subject.Model
+	if name == "" {
+		name = a.recognise()
+	}
+	if name != Generic && !slices.Contains(issuer.Models(), name) {
+		a.rest(fmt.Sprintf("there is no model of the issuer %q yet: the generic model stands in, in which every claim is free", name))
+		name = Generic
+	}
+	if name == Generic {
+		a.generic = true
+		a.model = a.genericModel()
+		return nil
+	}
+	model, err := issuer.ModelOf(name)
+	if err != nil {
+		return err
+	}
+	a.model = model
+	if a.issuer == "" && len(model.Issuers) > 0 {
+		a.issuer = model.Issuers[0]
+		a.rest(fmt.Sprintf("the issuer was not given: taken for %s", a.issuer))
+	}
+	return nil
+}
+
+// boundIssuer is the only iss that the role admits, or "".
+func boundIssuer(stages []bundles.Stage) string {
+	found := ""
+	for s := range stages {
+		if len(stages[s].Ways) != 1 {
+			continue
+		}
+		for c := range stages[s].Ways[0].Conditions {
+			condition := &stages[s].Ways[0].Conditions[c]
+			if texts := textsIn(condition.Values); claimOf(condition) == "iss" && len(texts) == 1 && len(condition.Values) == 1 {
+				found = texts[0]
+			}
+		}
+	}
+	return found
+}
+
+// recognise tells the model by a known issuer, else by the claims that role and scope
+// name and only one issuer mints.
+func (a *analysis) recognise() string {
+	for _, name := range issuer.Models() {
+		model, err := issuer.ModelOf(name)
+		if err == nil && slices.Contains(model.Issuers, strings.TrimSuffix(a.issuer, "/")) {
+			return name
+		}
+	}
+	claims := map[string]any{"iss": a.issuer}
+	named := 0
+	see := func(claim string) {
+		if claim != "" {
+			claims[claim] = ""
+			named++
+		}
+	}
+	eachCondition(a.stages, func(c *bundles.Condition) { see(claimOf(c)) })
+	if a.Subject.Scope != nil {
+		for _, circle := range a.Subject.Scope.Circles {
+			for _, c := range circle {
+				see(c.Claim)
+			}
+		}
+	}
+	if name, _ := issuer.Recognise(claims); name != "" {
+		return name
+	}
+	best, most := Generic, 0
+	for _, name := range issuer.Models() {
+		model, err := issuer.ModelOf(name)
+		if err != nil {
+			continue
+		}
+		count := 0
+		for claim := range claims {
+			if _, ok := model.Claims[claim]; ok && !slices.Contains([]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "environment", "ref", "sha"}, claim) {
+				count++
+			}
+		}
+		if a.subjectOf(model) {
+			count++
+		}
+		if count > most {
+			best, most = name, count
+		}
+	}
+	if best != Generic {
+		a.rest(fmt.Sprintf("the issuer's tokens are taken for those of %s, by the claims that are named", best))
+	} else {
+		a.rest("nothing tells whose tokens these are: the generic model stands in, in which every claim is free")
+	}
+	return best
+}
+
+// subjectOf reports whether a wanted subject begins as this issuer's do.
+func (a *analysis) subjectOf(model *issuer.Model) bool {
+	found := false
+	eachCondition(a.stages, func(c *bundles.Condition) {
+		if claimOf(c) != model.Names.Subject {
+			return
+		}
+		for _, start := range starts(c) {
+			found = found || strings.HasPrefix(start.text, model.Names.SubjectPath) || strings.HasPrefix(start.text, model.Names.SubjectID)
+		}
+	})
+	if host, err := url.Parse(a.issuer); err == nil {
+		found = found || strings.HasPrefix(host.Hostname(), model.Name+".")
+	}
+	return found
+}
+
+// genericModel has the claims that role and scope name, each of which may be anything.
+func (a *analysis) genericModel() *issuer.Model {
+	model := &issuer.Model{
+		Name: Generic, Title: "an issuer of which nothing is known", AsOf: "any time",
+		Releases: []string{"1"}, Claims: map[string]issuer.Claim{},
+	}
+	free := issuer.Claim{Value: &issuer.Value{
+		Text: `(?s).*`, List: `(?s).*`, Number: `-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?`,
+		Boolean: true, Null: true, Absent: true, Objects: true,
+	}}
+	see := func(name string) {
+		if name != "" {
+			model.Claims[name] = free
+		}
+	}
+	for s := range a.stages {
+		for _, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
+			for c := range way.Conditions {
+				paths, _, _ := places(&way.Conditions[c])
+				for _, path := range paths {
+					if len(path) > 0 {
+						name, _ := path[0].(string)
+						see(name)
+					}
+				}
+			}
+		}
+	}
+	if a.Subject.Scope != nil {
+		for _, circle := range a.Subject.Scope.Circles {
+			for _, c := range circle {
+				see(c.Claim)
+			}
+		}
+	}
+	if a.issuer != "" {
+		model.Claims["iss"] = issuer.Claim{Text: "{issuer}"}
+	}
+	return model
+}

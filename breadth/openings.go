@@ -1,0 +1,102 @@
+package breadth
+
+import (
+	"regexp/syntax"
+	"strings"
+
+	"github.com/trustcheck/trustcheck/bundles"
+)
+
+// opening is how a wanted text starts: all of it, or what stands before the first
+// wildcard when it is open.
+type opening struct {
+	text string
+	open bool
+}
+
+// upTo is the opening of a part of the text that ends at a separator.
+func (o opening) upTo(text, separator string) opening {
+	part, _, closed := strings.Cut(text, separator)
+	return opening{part, o.open && !closed}
+}
+
+// maxOpenings bounds how many alternatives of a pattern are told apart.
+const maxOpenings = 256
+
+// starts lists how the texts that satisfy a condition start.
+func starts(c *bundles.Condition) []opening {
+	switch c.Test {
+	case "pattern", "pattern_any":
+		parsed, err := syntax.Parse(c.Pattern, syntax.Perl)
+		if err != nil {
+			return nil
+		}
+		return openings(parsed.Simplify())
+	default:
+		var all []opening
+		for _, text := range textsIn(c.Values) {
+			all = append(all, opening{text: text})
+		}
+		return all
+	}
+}
+
+// openings lists the alternatives of a pattern by their literal beginnings.
+func openings(re *syntax.Regexp) []opening {
+	switch re.Op {
+	case syntax.OpEmptyMatch, syntax.OpBeginText, syntax.OpEndText:
+		return []opening{{}}
+	case syntax.OpLiteral:
+		if re.Flags&syntax.FoldCase != 0 {
+			return []opening{{open: true}}
+		}
+		return []opening{{text: string(re.Rune)}}
+	case syntax.OpCapture:
+		return openings(re.Sub[0])
+	case syntax.OpCharClass:
+		return letters(re.Rune)
+	case syntax.OpQuest:
+		return append(openings(re.Sub[0]), opening{})
+	case syntax.OpAlternate:
+		var all []opening
+		for _, sub := range re.Sub {
+			all = append(all, openings(sub)...)
+		}
+		return all[:min(len(all), maxOpenings)]
+	case syntax.OpConcat:
+		all := []opening{{}}
+		for _, sub := range re.Sub {
+			all = joined(all, openings(sub))
+		}
+		return all
+	default:
+		return []opening{{open: true}}
+	}
+}
+
+func joined(heads, tails []opening) []opening {
+	var all []opening
+	for _, head := range heads {
+		if head.open {
+			all = append(all, head)
+			continue
+		}
+		for _, tail := range tails {
+			all = append(all, opening{head.text + tail.text, tail.open})
+		}
+	}
+	return all[:min(len(all), maxOpenings)]
+}
+
+func letters(ranges []rune) []opening {
+	var all []opening
+	for i := 0; i < len(ranges); i += 2 {
+		for r := ranges[i]; r <= ranges[i+1]; r++ {
+			if len(all) >= 16 {
+				return []opening{{open: true}}
+			}
+			all = append(all, opening{text: string(r)})
+		}
+	}
+	return all
+}

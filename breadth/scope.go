@@ -1,0 +1,378 @@
+package breadth
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/policies/issuer"
+)
+
+// Scope is the circle that a role is meant for: a token is inside when all constraints
+// of one of the circles hold.
+type Scope struct {
+	Circles []Circle
+	// Inferred says that nobody gave the scope: it was read off the role.
+	Inferred bool
+}
+
+// Circle is a conjunction over claims.
+type Circle []Constraint
+
+// Constraint says what a claim must be: one of Values, a path Within one of the groups
+// (the group or anything below it), or a text with one of Prefixes; and with Not, none
+// of these.
+type Constraint struct {
+	Claim    string
+	Values   []any
+	Within   []string
+	Prefixes []string
+	Not      bool
+}
+
+// ReadScope reads a scope from JSON: a conjunction of equalities over claims, a list
+// meaning any of its elements, with the members issuer, namespace_path, event_name_not
+// and any_of that are special. An error names the member and what was wanted.
+func ReadScope(text []byte) (*Scope, error) {
+	base, alternatives, err := readCircle(text, true)
+	if err != nil {
+		return nil, fmt.Errorf("scope: %w", err)
+	}
+	if alternatives == nil {
+		return &Scope{Circles: []Circle{base}}, nil
+	}
+	scope := &Scope{}
+	for i, alternative := range alternatives {
+		circle, _, err := readCircle(alternative, false)
+		if err != nil {
+			return nil, fmt.Errorf("scope: any_of[%d]: %w", i, err)
+		}
+		scope.Circles = append(scope.Circles, append(slices.Clone(base), circle...))
+	}
+	return scope, nil
+}
+
+func readCircle(text []byte, outer bool) (Circle, []json.RawMessage, error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var members map[string]any
+	if err := decoder.Decode(&members); err != nil {
+		return nil, nil, fmt.Errorf("want an object: %w", err)
+	}
+	var circle Circle
+	var alternatives []json.RawMessage
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		if name == "any_of" && outer {
+			var parts struct {
+				AnyOf []json.RawMessage `json:"any_of"`
+			}
+			if err := json.Unmarshal(text, &parts); err != nil {
+				return nil, nil, fmt.Errorf("any_of: want a list of objects: %w", err)
+			}
+			if alternatives = parts.AnyOf; alternatives == nil {
+				alternatives = []json.RawMessage{}
+			}
+			continue
+		}
+		constraint, err := readConstraint(name, members[name])
+		if err != nil {
+			return nil, nil, err
+		}
+		circle = append(circle, constraint)
+	}
+	return circle, alternatives, nil
+}
+
+func readConstraint(name string, value any) (Constraint, error) {
+	values, isList := value.([]any)
+	if !isList {
+		values = []any{value}
+	}
+	for _, one := range values {
+		switch one.(type) {
+		case []any, map[string]any:
+			return Constraint{}, fmt.Errorf("%s: want a text, a number, a boolean or a list of these", name)
+		}
+	}
+	switch name {
+	case "issuer":
+		return Constraint{Claim: "iss", Values: values}, nil
+	case "event_name_not":
+		return Constraint{Claim: "event_name", Values: values, Not: true}, nil
+	case "namespace_path":
+		constraint := Constraint{Claim: name}
+		for _, one := range values {
+			group, ok := one.(string)
+			if !ok {
+				return Constraint{}, fmt.Errorf("namespace_path: want a group's path, got %v", one)
+			}
+			constraint.Within = append(constraint.Within, strings.TrimSuffix(group, "/"))
+		}
+		return constraint, nil
+	default:
+		return Constraint{Claim: name, Values: values}, nil
+	}
+}
+
+// MarshalJSON writes the scope as it could have been given; what has no such form is
+// written with a star.
+func (s *Scope) MarshalJSON() ([]byte, error) {
+	circles := make([]map[string]any, len(s.Circles))
+	for i, circle := range s.Circles {
+		circles[i] = circle.plain()
+	}
+	if len(circles) == 0 {
+		return []byte("null"), nil
+	}
+	if len(circles) == 1 {
+		return json.Marshal(circles[0])
+	}
+	return json.Marshal(map[string]any{"any_of": circles})
+}
+
+func (c Circle) plain() map[string]any {
+	all := map[string]any{}
+	for _, constraint := range c {
+		values := slices.Clone(constraint.Values)
+		name := constraint.Claim
+		for _, group := range constraint.Within {
+			if name != "namespace_path" {
+				group += "/*"
+			}
+			values = append(values, group)
+		}
+		for _, prefix := range constraint.Prefixes {
+			values = append(values, prefix+"*")
+		}
+		if constraint.Not {
+			name += "_not"
+		}
+		if name == "iss" {
+			name = "issuer"
+		}
+		if before, ok := all[name]; ok {
+			all[name] = append(asList(before), values...)
+		} else if len(values) == 1 {
+			all[name] = values[0]
+		} else {
+			all[name] = values
+		}
+	}
+	return all
+}
+
+func asList(value any) []any {
+	if list, ok := value.([]any); ok {
+		return list
+	}
+	return []any{value}
+}
+
+// String is the scope's JSON.
+func (s *Scope) String() string {
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// pattern is the RE2 of the texts that satisfy a constraint; false where there are none.
+func (c *Constraint) pattern() (string, bool) {
+	var parts []string
+	for _, value := range c.Values {
+		if text, ok := value.(string); ok {
+			parts = append(parts, regexp.QuoteMeta(text))
+		}
+	}
+	for _, group := range c.Within {
+		parts = append(parts, regexp.QuoteMeta(group)+`(?:/.*)?`)
+	}
+	for _, prefix := range c.Prefixes {
+		parts = append(parts, regexp.QuoteMeta(prefix)+`.*`)
+	}
+	return `(?s)\A(?:` + strings.Join(parts, "|") + `)\z`, len(parts) > 0
+}
+
+// circles says who owns the tenants that a scope names.
+type tenants struct {
+	// paths and groups are those of projects and groups, ids and groupIDs their ids.
+	paths, groups, prefixes, ids, groupIDs []string
+	// owned are accounts taken to belong to insiders, as patterns by claim; personGroups
+	// the groups whose members are.
+	owned        map[string][]string
+	personGroups []string
+}
+
+// roots are the first segments of all paths and groups.
+func (t *tenants) roots() []string {
+	var all []string
+	for _, path := range slices.Concat(t.paths, t.groups, t.prefixes) {
+		root, _, _ := strings.Cut(path, "/")
+		all = append(all, root)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// named reports whether the scope names a tenant at all.
+func (t *tenants) named() bool {
+	return len(t.paths)+len(t.groups)+len(t.prefixes)+len(t.ids)+len(t.groupIDs) > 0
+}
+
+func (t *tenants) add(c *Constraint, names *issuer.Parts) {
+	if c.Not {
+		return
+	}
+	texts := textsIn(c.Values)
+	switch c.Claim {
+	case names.Path, names.JobPath:
+		t.paths = append(t.paths, texts...)
+		t.groups = append(t.groups, c.Within...)
+		t.prefixes = append(t.prefixes, c.Prefixes...)
+	case names.Group, names.JobGroup:
+		t.groups = append(t.groups, append(texts, c.Within...)...)
+		t.prefixes = append(t.prefixes, c.Prefixes...)
+	case names.ID, names.JobID:
+		t.ids = append(t.ids, texts...)
+	case names.GroupID, names.JobGroupID:
+		t.groupIDs = append(t.groupIDs, texts...)
+	case names.Subject:
+		for _, text := range texts {
+			if path, ok := strings.CutPrefix(text, names.SubjectPath); ok {
+				path, _, _ = strings.Cut(path, ":")
+				t.paths = append(t.paths, path)
+			} else if id, ok := strings.CutPrefix(text, names.SubjectID); ok {
+				id, _, _ = strings.Cut(id, ":")
+				t.ids = append(t.ids, id)
+			}
+		}
+	case names.PersonGroups:
+		t.personGroups = append(t.personGroups, texts...)
+	}
+}
+
+func textsIn(values []any) []string {
+	var texts []string
+	for _, value := range values {
+		if text, ok := value.(string); ok {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}
+
+// infer reads the scope off a role: what its positive conditions name. Text before the
+// first wildcard counts: `grp/*` is the group, a wildcard behind a separator (`svc-*`)
+// the family, and one glued to a name (`app*`) that very name. A wildcard in the owner
+// never widens the scope.
+func infer(stages []bundles.Stage, names *issuer.Parts) *Scope {
+	scope := &Scope{Inferred: true}
+	var circle Circle
+	for s := range stages {
+		if len(stages[s].Ways) != 1 {
+			continue
+		}
+		for c := range stages[s].Ways[0].Conditions {
+			condition := &stages[s].Ways[0].Conditions[c]
+			if constraint, ok := inferred(condition, names); ok && !slices.ContainsFunc(circle, constraint.equal) {
+				circle = append(circle, constraint)
+			}
+		}
+	}
+	if len(circle) > 0 {
+		scope.Circles = []Circle{circle}
+	}
+	return scope
+}
+
+func inferred(c *bundles.Condition, names *issuer.Parts) (Constraint, bool) {
+	claim := claimOf(c)
+	if claim == "" {
+		return Constraint{}, false
+	}
+	found := Constraint{}
+	for _, start := range starts(c) {
+		switch claim {
+		case names.Path, names.JobPath:
+			found.Claim = names.Path
+			found.path(start, true)
+		case names.Group, names.JobGroup:
+			found.Claim = names.Group
+			found.path(start, false)
+		case names.ID, names.GroupID:
+			found.Claim = claim
+			found.id(start)
+		case names.JobID:
+			found.Claim = names.ID
+			found.id(start)
+		case names.JobGroupID:
+			found.Claim = names.GroupID
+			found.id(start)
+		case names.Subject:
+			if path, ok := strings.CutPrefix(start.text, names.SubjectPath); ok && names.SubjectPath != "" {
+				found.Claim = names.Path
+				found.path(start.upTo(path, ":"), true)
+			} else if id, ok := strings.CutPrefix(start.text, names.SubjectID); ok && names.SubjectID != "" && found.Claim == "" {
+				found.Claim = names.ID
+				found.id(start.upTo(id, ":"))
+			}
+		}
+	}
+	slices.Sort(found.Within)
+	found.Within = slices.Compact(found.Within)
+	return found, len(found.Values)+len(found.Within)+len(found.Prefixes) > 0
+}
+
+func (c Constraint) equal(d Constraint) bool {
+	return c.Claim == d.Claim && c.Not == d.Not && slices.Equal(c.Values, d.Values) &&
+		slices.Equal(c.Within, d.Within) && slices.Equal(c.Prefixes, d.Prefixes)
+}
+
+// path takes over the path that a text starts with.
+func (c *Constraint) path(s opening, project bool) {
+	name := strings.TrimRight(s.text, "-_.")
+	owner, _, below := strings.Cut(s.text, "/")
+	switch {
+	case name == "" || owner == "":
+	case !s.open && project:
+		c.Values = append(c.Values, s.text)
+	case !s.open:
+		c.Within = append(c.Within, s.text)
+	case strings.HasSuffix(s.text, "/"):
+		c.Within = append(c.Within, strings.TrimRight(s.text, "/"))
+	case !below:
+		c.Within = append(c.Within, name)
+	case name != s.text:
+		c.Prefixes = append(c.Prefixes, s.text)
+	case project:
+		c.Values = append(c.Values, s.text)
+	default:
+		c.Within = append(c.Within, s.text)
+	}
+}
+
+func (c *Constraint) id(s opening) {
+	if s.text != "" {
+		c.Values = append(c.Values, s.text)
+	}
+}
+
+// claimOf is the top-level claim that a condition reads, if it is one.
+func claimOf(c *bundles.Condition) string {
+	switch c.Reads {
+	case "claim", "folded":
+		return c.Key
+	case "pointer":
+		if len(c.Paths) == 1 && len(c.Paths[0]) == 1 {
+			name, _ := c.Paths[0][0].(string)
+			return name
+		}
+	}
+	return ""
+}

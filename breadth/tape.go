@@ -1,0 +1,312 @@
+package breadth
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/trustcheck/trustcheck/breadth/language"
+)
+
+// errProduct says that a search met more states than it may.
+var errProduct = errors.New("the search is too large")
+
+// tape is a set of tokens of one shape: one text for each of its fields, in order. An
+// atom reads some of the fields with literal texts between them, from left to right, and
+// says whether what it read is a member of its language. Because all automata are
+// deterministic, a formula over atoms is decided by running them side by side.
+type tape struct {
+	alphabet *language.Alphabet
+	fields   []tapeField
+	atoms    []tapeAtom
+	forms    *formulas
+}
+
+// tapeField has two domains: what it can be at most, and what it surely can be.
+type tapeField struct {
+	name    string
+	domains [2]automaton
+}
+
+// wide and sure choose a field's domain.
+const (
+	wide = 0
+	sure = 1
+)
+
+// automaton is a language with its table over the common alphabet.
+type automaton struct {
+	*language.Language
+	table     *language.Table
+	distances []int
+}
+
+// tapeAtom is a language and how it reads: start is its state before the first field,
+// after[f] the literal that follows field f in its template.
+type tapeAtom struct {
+	automaton
+	start language.State
+	reads []bool
+	after []string
+	last  int
+}
+
+// search looks for texts that satisfy the formula. Pinned fields have the given text.
+// It returns nil when there are none, and an error when that could not be told. Fields
+// that do not matter are left out of the answer.
+func (t *tape) search(ctx context.Context, goal node, domain int, pinned map[int]string, budget *int) (map[int]string, error) {
+	if goal == no {
+		return nil, nil
+	}
+	s := &search{tape: t, width: domain, pinned: pinned, seen: map[string]int32{}, budget: budget}
+	goal, states := s.begin(goal)
+	if goal == no {
+		return nil, nil
+	}
+	if goal == yes {
+		return map[int]string{}, nil
+	}
+	s.enter(-1, 0, moment{field: -1, form: goal, states: states}, 0)
+	return s.run(ctx)
+}
+
+// moment is a state of the product: inside which field, where its domain is, what is
+// still wanted, and where the automata of the atoms in that are, in their order.
+type moment struct {
+	field  int32
+	form   node
+	domain language.State
+	states []language.State
+}
+
+type step struct {
+	moment
+	parent int32
+	class  int32
+	cost   int32
+}
+
+type search struct {
+	*tape
+	width  int
+	pinned map[int]string
+	seen   map[string]int32
+	steps  []step
+	queue  [][]int32
+	key    []byte
+	budget *int
+}
+
+// begin settles the atoms whose first literal already decides.
+func (s *search) begin(goal node) (node, []language.State) {
+	atoms := s.forms.support(goal)
+	states := make([]language.State, len(atoms))
+	for i, atom := range atoms {
+		states[i] = s.atoms[atom].start
+	}
+	return s.settle(goal, atoms, states)
+}
+
+// settle replaces atoms that can no longer change their minds, and returns the states of
+// those that are left.
+func (s *search) settle(form node, atoms []int32, states []language.State) (node, []language.State) {
+	settled := form
+	for i, atom := range atoms {
+		machine := &s.atoms[atom]
+		if machine.Dead(states[i]) {
+			settled = s.forms.assume(settled, atom, false)
+		} else if machine.Universal(states[i]) {
+			settled = s.forms.assume(settled, atom, true)
+		}
+	}
+	if settled == form {
+		return form, states
+	}
+	return settled, s.keep(settled, atoms, states)
+}
+
+func (s *search) keep(form node, atoms []int32, states []language.State) []language.State {
+	wanted := s.forms.support(form)
+	kept := make([]language.State, 0, len(wanted))
+	for i, j := 0, 0; j < len(wanted); i++ {
+		if atoms[i] == wanted[j] {
+			kept = append(kept, states[i])
+			j++
+		}
+	}
+	return kept
+}
+
+// next is the first field after f that an atom of the formula reads.
+func (s *search) next(form node, f int32) int32 {
+	for f++; int(f) < len(s.fields); f++ {
+		for _, atom := range s.forms.support(form) {
+			if s.atoms[atom].reads[f] {
+				return f
+			}
+		}
+	}
+	return f
+}
+
+// enter records a moment that was reached, cheapest first.
+func (s *search) enter(parent, class int32, m moment, cost int32) {
+	if m.form == no {
+		return
+	}
+	ahead := int32(0)
+	if m.field >= 0 && int(m.field) < len(s.fields) && !s.isPinned(m.field) {
+		ahead = int32(s.fields[m.field].domains[s.width].distances[m.domain])
+	}
+	s.key = s.key[:0]
+	s.key = binary.AppendVarint(s.key, int64(m.field))
+	s.key = binary.AppendUvarint(s.key, uint64(m.form))
+	s.key = binary.AppendUvarint(s.key, uint64(m.domain))
+	for _, state := range m.states {
+		s.key = binary.AppendUvarint(s.key, uint64(state))
+	}
+	if known, ok := s.seen[string(s.key)]; ok {
+		if s.steps[known].cost <= cost {
+			return
+		}
+	}
+	s.seen[string(s.key)] = int32(len(s.steps))
+	s.steps = append(s.steps, step{moment: m, parent: parent, class: class, cost: cost})
+	for len(s.queue) <= int(cost+ahead) {
+		s.queue = append(s.queue, nil)
+	}
+	s.queue[cost+ahead] = append(s.queue[cost+ahead], int32(len(s.steps)-1))
+}
+
+func (s *search) run(ctx context.Context) (map[int]string, error) {
+	done := 0
+	for at := 0; at < len(s.queue); at++ {
+		for i := 0; i < len(s.queue[at]); i++ {
+			if done++; done%512 == 0 && ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if *s.budget--; *s.budget < 0 {
+				return nil, fmt.Errorf("%w: %d states", errProduct, done)
+			}
+			here := s.queue[at][i]
+			m := s.steps[here].moment
+			if m.form == yes && (m.field < 0 || int(m.field) >= len(s.fields) || s.fields[m.field].domains[s.width].Accepting(m.domain) || s.isPinned(m.field)) {
+				return s.trace(here), nil
+			}
+			s.expand(here)
+		}
+	}
+	return nil, nil
+}
+
+func (s *search) isPinned(field int32) bool {
+	_, pinned := s.pinned[int(field)]
+	return pinned
+}
+
+func (s *search) expand(here int32) {
+	m, cost := s.steps[here].moment, s.steps[here].cost
+	if m.field < 0 || s.isPinned(m.field) || s.fields[m.field].domains[s.width].Accepting(m.domain) {
+		s.leave(here, m, cost)
+	}
+	if m.field < 0 || s.isPinned(m.field) {
+		return
+	}
+	domain := &s.fields[m.field].domains[s.width]
+	atoms := s.forms.support(m.form)
+	for _, class := range s.alphabet.Preferred() {
+		next := domain.table.Step(m.domain, class)
+		if domain.distances[next] < 0 {
+			continue
+		}
+		states := make([]language.State, len(atoms))
+		for i, atom := range atoms {
+			states[i] = m.states[i]
+			if s.atoms[atom].reads[m.field] {
+				states[i] = s.atoms[atom].table.Step(m.states[i], class)
+			}
+		}
+		form, states := s.settle(m.form, atoms, states)
+		s.enter(here, int32(class), moment{field: m.field, form: form, domain: next, states: states}, cost+1)
+	}
+}
+
+// leave ends a field: what follows it in the templates is read, atoms that have read
+// all they read are decided, and the next field that matters begins.
+func (s *search) leave(here int32, m moment, cost int32) {
+	atoms := s.forms.support(m.form)
+	form, states := m.form, m.states
+	if m.field >= 0 {
+		states = slices.Clone(m.states)
+		for i, atom := range atoms {
+			machine := &s.atoms[atom]
+			if !machine.reads[m.field] {
+				continue
+			}
+			states[i] = machine.Walk(states[i], machine.after[m.field])
+			if machine.last == int(m.field) {
+				form = s.forms.assume(form, atom, machine.Accepting(states[i]))
+			}
+		}
+		if form != m.form {
+			states = s.keep(form, atoms, states)
+		}
+		form, states = s.settle(form, s.forms.support(form), states)
+	}
+	if form == no {
+		return
+	}
+	field := s.next(form, m.field)
+	next := moment{field: field, form: form, states: states}
+	if int(field) < len(s.fields) {
+		if text, pinned := s.pinned[int(field)]; pinned {
+			next = s.pin(next, text)
+		} else {
+			next.domain = s.fields[field].domains[s.width].Start()
+		}
+	}
+	s.enter(here, -1, next, cost)
+}
+
+// pin reads a whole field at once. The field's domain is the caller's business.
+func (s *search) pin(m moment, text string) moment {
+	atoms := s.forms.support(m.form)
+	states := slices.Clone(m.states)
+	for i, atom := range atoms {
+		if s.atoms[atom].reads[m.field] {
+			for _, r := range text {
+				states[i] = s.atoms[atom].table.Step(states[i], s.alphabet.Class(r))
+			}
+		}
+	}
+	m.form, m.states = s.settle(m.form, atoms, states)
+	return m
+}
+
+// trace reads the texts of the fields off the way that led here.
+func (s *search) trace(here int32) map[int]string {
+	letters := map[int][]rune{}
+	visited := map[int]bool{}
+	for at := here; at >= 0; at = s.steps[at].parent {
+		field := int(s.steps[at].field)
+		if field < 0 || field >= len(s.fields) {
+			continue
+		}
+		visited[field] = true
+		if class := s.steps[at].class; class >= 0 {
+			letters[field] = append(letters[field], s.alphabet.Representative(int(class)))
+		}
+	}
+	texts := map[int]string{}
+	for field := range visited {
+		if text, pinned := s.pinned[field]; pinned {
+			texts[field] = text
+			continue
+		}
+		slices.Reverse(letters[field])
+		texts[field] = string(letters[field])
+	}
+	return texts
+}

@@ -1,0 +1,600 @@
+package breadth
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/trustcheck/trustcheck/breadth/language"
+	"github.com/trustcheck/trustcheck/policies/issuer"
+)
+
+// variant is one shape of an issuer's tokens: one alternative of every choice, in one
+// release.
+type variant struct {
+	claims  map[string]issuer.Claim
+	set     map[string]string
+	release string
+	fork    bool
+	cover   bool
+	// gone are claims that the release or a fact leaves out.
+	gone map[string]bool
+	// chosen holds the name of each choice's alternative, names those that are not plain.
+	chosen map[string]string
+	names  []string
+	// key tells variants apart by what is looked at.
+	key string
+}
+
+// The marks with which a value's text on the tape begins; they tell JSON types apart.
+const (
+	markText   = "\uE000"
+	markList   = "\uE001"
+	markNumber = "\uE002"
+	markTrue   = "\uE003"
+	markFalse  = "\uE004"
+	markNull   = "\uE005"
+	markAbsent = "\uE006"
+	markOther  = "\uE007"
+)
+
+// variants are the shapes that exist in a release under the facts. Choices that no claim
+// of interest depends on are made in the plainest way.
+func variants(model *issuer.Model, release string, facts *Facts, interesting map[string]bool, mentions func(claim, text string) bool, subjects [][]string) []*variant {
+	first := &variant{
+		claims: map[string]issuer.Claim{}, set: map[string]string{}, release: release,
+		gone: map[string]bool{}, chosen: map[string]string{},
+	}
+	for name, claim := range model.Claims {
+		if !issuer.Within(release, claim.Since, claim.Until) || facts.rulesOut(claim.Unless) {
+			claim = issuer.Claim{Absent: true}
+			first.gone[name] = true
+		}
+		first.claims[name] = claim
+	}
+	all := []*variant{first}
+	for c := range model.Choices {
+		choice := withComponents(&model.Choices[c], subjects)
+		relevant := choiceMatters(model, choice, interesting)
+		mentioned := slices.ContainsFunc(choice.Alternatives, func(alternative issuer.Alternative) bool {
+			return isMentioned(alternative.Mentions, mentions)
+		})
+		var next []*variant
+		for _, v := range all {
+			for a := range choice.Alternatives {
+				alternative := &choice.Alternatives[a]
+				if !issuer.Within(release, alternative.Since, alternative.Until) || facts.rulesOut(alternative.Unless) {
+					continue
+				}
+				if a > 0 && !relevant && !alternative.Fork || mentioned != (len(alternative.Mentions) > 0) {
+					continue
+				}
+				next = append(next, v.with(choice, a))
+			}
+		}
+		all = next
+	}
+	return distinct(model, all, interesting)
+}
+
+func isMentioned(texts map[string]string, mentions func(claim, text string) bool) bool {
+	for claim, text := range texts {
+		if mentions(claim, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// withComponents adds the alternatives that list these components, in this order.
+func withComponents(choice *issuer.Choice, lists [][]string) *issuer.Choice {
+	if len(choice.Components) == 0 {
+		return choice
+	}
+	extended := *choice
+	extended.Alternatives = slices.Clone(choice.Alternatives)
+	for _, list := range lists {
+		name := strings.Join(list, ",")
+		known := slices.ContainsFunc(extended.Alternatives, func(a issuer.Alternative) bool { return a.Name == name })
+		templates := make([]string, len(list))
+		for i, component := range list {
+			templates[i] = choice.Components[component]
+			known = known || templates[i] == ""
+		}
+		if !known {
+			extended.Alternatives = append(extended.Alternatives, issuer.Alternative{
+				Name: name, Claims: map[string]issuer.Claim{choice.Claim: {Text: strings.Join(templates, ":")}},
+			})
+		}
+	}
+	return &extended
+}
+
+// choiceMatters reports whether a choice changes a claim that is looked at.
+func choiceMatters(model *issuer.Model, choice *issuer.Choice, interesting map[string]bool) bool {
+	set := map[string]bool{}
+	for _, alternative := range choice.Alternatives {
+		for name := range alternative.Claims {
+			if interesting[name] {
+				return true
+			}
+		}
+		for field := range alternative.Set {
+			set[field] = true
+		}
+	}
+	for name := range interesting {
+		for _, piece := range issuer.Pieces(model.Claims[name].Text) {
+			if set[piece.Field] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (v *variant) with(choice *issuer.Choice, a int) *variant {
+	alternative := &choice.Alternatives[a]
+	next := &variant{
+		claims: v.claims, set: v.set, release: v.release, gone: v.gone,
+		fork: v.fork || alternative.Fork, cover: v.cover || alternative.Cover,
+		chosen: maps.Clone(v.chosen), names: v.names,
+	}
+	next.chosen[choice.Name] = alternative.Name
+	if a > 0 {
+		next.names = append(slices.Clone(v.names), alternative.Name)
+	}
+	if len(alternative.Set) > 0 {
+		next.set = maps.Clone(v.set)
+		maps.Copy(next.set, alternative.Set)
+	}
+	if len(alternative.Claims) > 0 {
+		next.claims = maps.Clone(v.claims)
+		for name, claim := range alternative.Claims {
+			if !next.gone[name] {
+				next.claims[name] = claim
+			}
+		}
+	}
+	return next
+}
+
+// distinct drops variants that differ in nothing that is looked at.
+func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) []*variant {
+	names := slices.Sorted(maps.Keys(interesting))
+	var kept []*variant
+	seen := map[string]bool{}
+	for _, v := range all {
+		var key strings.Builder
+		fmt.Fprintf(&key, "%t %t;", v.fork, v.cover)
+		for _, name := range names {
+			claim := v.claims[name]
+			fmt.Fprintf(&key, "%s=%s|%t%t%s", name, v.fill(claim.Text), claim.Null, claim.Absent, claim.Fixed)
+			if claim.Value != nil {
+				fmt.Fprintf(&key, "%+v", *claim.Value)
+			}
+			key.WriteByte(';')
+		}
+		if !seen[key.String()] {
+			seen[key.String()] = true
+			v.key = key.String()
+			kept = append(kept, v)
+		}
+	}
+	return kept
+}
+
+// fill puts what is set into a template.
+func (v *variant) fill(template string) string {
+	for name, text := range v.set {
+		template = strings.ReplaceAll(template, "{"+name+"}", text)
+	}
+	return template
+}
+
+// question is a variant made ready to be searched: its tape, and the formulas over it.
+type question struct {
+	*tape
+	*variant
+	lower  *lowering
+	model  *issuer.Model
+	issuer string
+	order  map[string]int
+	index  map[atomKey]int32
+	// languages are those of the domains and atoms.
+	languages []*language.Language
+	unordered bool
+}
+
+type atomKey struct {
+	template string
+	language *language.Language
+}
+
+func newQuestion(v *variant, model *issuer.Model, issuerURL string, lower *lowering, interesting map[string]bool) (*question, error) {
+	q := &question{
+		variant: v, model: model, issuer: issuerURL, lower: lower,
+		tape:  &tape{forms: newFormulas()},
+		order: map[string]int{}, index: map[atomKey]int32{},
+	}
+	for _, name := range q.fieldOrder(interesting) {
+		field := tapeField{name: name}
+		for i, surely := range []bool{false, true} {
+			domain, err := q.domain(name, surely)
+			if err != nil {
+				return nil, fmt.Errorf("field %s: %w", name, err)
+			}
+			field.domains[i].Language = domain
+			q.languages = append(q.languages, domain)
+		}
+		q.order[name] = len(q.fields)
+		q.fields = append(q.fields, field)
+	}
+	return q, nil
+}
+
+// fieldOrder lists the fields that the interesting claims read, so that every template
+// reads them from left to right.
+func (q *question) fieldOrder(interesting map[string]bool) []string {
+	before := map[string]map[string]bool{}
+	var appeared []string
+	meet := func(name string) {
+		if before[name] == nil {
+			before[name] = map[string]bool{}
+			appeared = append(appeared, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(interesting)) {
+		previous := ""
+		for _, piece := range q.pieces(name) {
+			if piece.Field == "" {
+				continue
+			}
+			meet(piece.Field)
+			if previous != "" {
+				before[piece.Field][previous] = true
+			}
+			previous = piece.Field
+		}
+	}
+	var order []string
+	for len(order) < len(appeared) {
+		found := false
+		for _, name := range appeared {
+			if slices.Contains(order, name) {
+				continue
+			}
+			ready := true
+			for other := range before[name] {
+				ready = ready && slices.Contains(order, other)
+			}
+			if ready {
+				order, found = append(order, name), true
+				break
+			}
+		}
+		if !found {
+			// Templates disagree; those that do not fit the order are told by atom.
+			for _, name := range appeared {
+				if !slices.Contains(order, name) {
+					order = append(order, name)
+				}
+			}
+		}
+	}
+	return order
+}
+
+// pieces is the template of a claim with everything filled in that is no field. A value
+// of its own reads the field that is called like the claim.
+func (q *question) pieces(name string) []issuer.Piece {
+	claim := q.claims[name]
+	if claim.Value != nil {
+		return []issuer.Piece{{Field: "=" + name}}
+	}
+	template := q.fill(claim.Text)
+	template = strings.ReplaceAll(template, "{issuer}", q.issuer)
+	template = strings.ReplaceAll(template, "{host}", strings.TrimPrefix(strings.TrimPrefix(q.issuer, "https://"), "http://"))
+	return issuer.Pieces(template)
+}
+
+// leaf is a leaf as a formula over the tape: over the values that perhaps satisfy it, or
+// over those that surely do.
+func (q *question) leaf(l *leaf, may bool) (node, error) {
+	if l.settled {
+		return truth(l.holds || may && l.mayHold), nil
+	}
+	wanted := l.must
+	if may {
+		wanted = l.may
+	}
+	if !l.pointer {
+		return q.at(l.paths[0], wanted, may)
+	}
+	// A null behind a pointer counts as absent, and at most one of the places is there.
+	here := wanted
+	here.null, here.absent = false, false
+	var found []node
+	nowhere := []node{truth(wanted.absent)}
+	for _, path := range l.paths {
+		there, err := q.at(path, here, may)
+		if err != nil {
+			return no, err
+		}
+		found = append(found, there)
+		gone, err := q.at(path, reading{null: true, absent: true}, may)
+		if err != nil {
+			return no, err
+		}
+		nowhere = append(nowhere, gone)
+	}
+	return q.forms.any(append(found, q.forms.all(nowhere...))...), nil
+}
+
+// at says that the value at a path is one of those wanted.
+func (q *question) at(path []any, wanted reading, may bool) (node, error) {
+	if len(path) == 0 {
+		return truth(may), nil
+	}
+	name, ok := path[0].(string)
+	if !ok {
+		return truth(wanted.absent), nil
+	}
+	if len(path) == 1 {
+		return q.claim(name, wanted, may)
+	}
+	claim, known := q.claims[name]
+	if !known || claim.Value == nil || claim.Value.List == "" && !claim.Value.Objects {
+		// Nothing lies inside of a text, a number or null.
+		return truth(wanted.absent), nil
+	}
+	return truth(may), nil
+}
+
+// claim says that a top-level claim is one of the values wanted.
+func (q *question) claim(name string, wanted reading, may bool) (node, error) {
+	claim, known := q.claims[name]
+	switch {
+	case !known || claim.Absent:
+		return truth(wanted.absent), nil
+	case claim.Null:
+		return truth(wanted.null), nil
+	case claim.Fixed == "now" || claim.Fixed == "later":
+		return q.fixed(wanted.number, may), nil
+	case claim.Fixed != "":
+		return q.fixed(wanted.text, may), nil
+	case claim.Value != nil:
+		marked, err := q.marked(claim.Value, wanted, may)
+		if err != nil {
+			return no, err
+		}
+		return q.atom(name, marked, may), nil
+	default:
+		if wanted.text == nil {
+			return no, nil
+		}
+		return q.atom(name, wanted.text, may), nil
+	}
+}
+
+// fixed is a condition on a value that differs from token to token: only what is said of
+// all values of its type is known.
+func (q *question) fixed(wanted *language.Language, may bool) node {
+	switch {
+	case wanted == nil || wanted.Empty():
+		return no
+	case wanted.Everything():
+		return yes
+	default:
+		return truth(may)
+	}
+}
+
+// marked writes the wanted values of a claim that may have several types as texts of its
+// field.
+func (q *question) marked(value *issuer.Value, wanted reading, may bool) (*language.Language, error) {
+	key := fmt.Sprintf("marked %+v %t %p %p %p %t%t%t%t%t", *value, may, wanted.text, wanted.list, wanted.number,
+		wanted.yes, wanted.no, wanted.null, wanted.absent, wanted.other)
+	return q.lower.cached(key, func() (*language.Language, error) {
+		var parts []*language.Language
+		for _, typed := range []struct {
+			there bool
+			mark  string
+			of    *language.Language
+		}{
+			{value.Text != "", markText, wanted.text},
+			{value.List != "", markList, wanted.list},
+			{value.Number != "", markNumber, wanted.number},
+		} {
+			if !typed.there || typed.of == nil {
+				continue
+			}
+			part, err := q.lower.limits.Around(q.lower.ctx, typed.of, typed.mark, "")
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, part)
+		}
+		for mark, there := range map[string]bool{
+			markTrue: value.Boolean && wanted.yes, markFalse: value.Boolean && wanted.no,
+			markNull: value.Null && wanted.null, markAbsent: value.Absent && wanted.absent,
+			// Of objects only presence is known.
+			markOther: value.Objects && (wanted.other && wanted.list != nil || may && (wanted.other || wanted.list != nil)),
+		} {
+			if there {
+				part, err := q.lower.exact(mark)
+				if err != nil {
+					return nil, err
+				}
+				parts = append(parts, part)
+			}
+		}
+		return q.lower.limits.Union(q.lower.ctx, parts...)
+	})
+}
+
+// atom says that the text of a claim is a member of a language.
+func (q *question) atom(name string, wanted *language.Language, may bool) node {
+	switch {
+	case wanted.Empty():
+		return no
+	case wanted.Everything():
+		return yes
+	}
+	pieces := q.pieces(name)
+	key := atomKey{template: fmt.Sprint(pieces), language: wanted}
+	if known, ok := q.index[key]; ok {
+		return q.forms.literal(known, false)
+	}
+	a := tapeAtom{automaton: automaton{Language: wanted}, reads: make([]bool, len(q.fields)), after: make([]string, len(q.fields)), last: -1}
+	a.start = wanted.Start()
+	for _, piece := range pieces {
+		switch {
+		case piece.Field == "" && a.last < 0:
+			a.start = wanted.Walk(a.start, piece.Literal)
+		case piece.Field == "":
+			a.after[a.last] += piece.Literal
+		default:
+			at, ok := q.order[piece.Field]
+			if !ok || at <= a.last {
+				// This template reads the fields in another order.
+				q.unordered = true
+				return truth(may)
+			}
+			a.reads[at], a.last = true, at
+		}
+	}
+	if a.last < 0 {
+		return truth(wanted.Accepting(a.start))
+	}
+	q.atoms = append(q.atoms, a)
+	q.languages = append(q.languages, wanted)
+	q.index[key] = int32(len(q.atoms) - 1)
+	return q.forms.literal(int32(len(q.atoms)-1), false)
+}
+
+// ready gives all automata their tables over one alphabet.
+func (q *question) ready(tables *tables) {
+	q.alphabet = tables.alphabet
+	for i := range q.fields {
+		for d, domain := range q.fields[i].domains {
+			q.fields[i].domains[d] = tables.of(domain.Language)
+		}
+	}
+	for i := range q.atoms {
+		q.atoms[i].automaton = tables.of(q.atoms[i].Language)
+	}
+}
+
+// tables shares one alphabet, and the tables over it, among the questions about a role.
+type tables struct {
+	alphabet  *language.Alphabet
+	languages []*language.Language
+	known     map[*language.Language]automaton
+}
+
+func newTables() *tables { return &tables{known: map[*language.Language]automaton{}} }
+
+func (t *tables) add(languages []*language.Language) {
+	for _, l := range languages {
+		if _, ok := t.known[l]; !ok {
+			t.languages = append(t.languages, l)
+			t.known[l] = automaton{Language: l}
+		}
+	}
+}
+
+func (t *tables) refine() { t.alphabet = language.Refine(t.languages) }
+
+func (t *tables) of(l *language.Language) automaton {
+	found := t.known[l]
+	if found.table == nil {
+		found.table, found.distances = l.Table(t.alphabet, nil), l.Distances()
+		t.known[l] = found
+	}
+	return found
+}
+
+// domain is what a field can be: as wide as the issuer's rules leave it, or as narrow as
+// is sure.
+func (q *question) domain(name string, surely bool) (*language.Language, error) {
+	if claim, ok := strings.CutPrefix(name, "="); ok {
+		return q.lower.valueDomain(q.claims[claim], surely)
+	}
+	field, ok := q.model.Fields[name]
+	if !ok {
+		return nil, fmt.Errorf("the model has no field %q", name)
+	}
+	if surely && field.Surely != "" {
+		return q.lower.compile(issuer.Whole(field.Surely))
+	}
+	return q.lower.compile(issuer.Whole(q.model.Pattern(q.fill(field.Domain))))
+}
+
+func (l *lowering) valueDomain(claim issuer.Claim, surely bool) (*language.Language, error) {
+	value := claim.Value
+	text := value.Text
+	if surely && claim.Surely != "" {
+		text = claim.Surely
+	}
+	return l.cached(fmt.Sprintf("domain %+v %s", *value, text), func() (*language.Language, error) {
+		var parts []*language.Language
+		add := func(pattern, mark string, list bool) error {
+			if pattern == "" {
+				return nil
+			}
+			of, err := l.compile(issuer.Whole(pattern))
+			if err == nil && list {
+				of, err = l.listsOf(of, value.ListNonempty)
+			}
+			if err != nil {
+				return err
+			}
+			part, err := l.limits.Around(l.ctx, of, mark, "")
+			parts = append(parts, part)
+			return err
+		}
+		if err := add(text, markText, false); err != nil {
+			return nil, err
+		}
+		if err := add(value.List, markList, true); err != nil {
+			return nil, err
+		}
+		if err := add(value.Number, markNumber, false); err != nil {
+			return nil, err
+		}
+		var marks []string
+		for _, m := range []struct {
+			there bool
+			mark  string
+		}{
+			{value.Boolean, markTrue}, {value.Boolean, markFalse}, {value.Null, markNull},
+			{value.Absent, markAbsent}, {value.Objects, markOther},
+		} {
+			if m.there {
+				marks = append(marks, m.mark)
+			}
+		}
+		if len(marks) > 0 {
+			part, err := l.exact(marks...)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, part)
+		}
+		return l.limits.Union(l.ctx, parts...)
+	})
+}
+
+func (l *lowering) listsOf(element *language.Language, nonempty bool) (*language.Language, error) {
+	lists, err := l.limits.Every(l.ctx, element)
+	if err != nil || !nonempty {
+		return lists, err
+	}
+	empty, err := l.exact("")
+	if err != nil {
+		return nil, err
+	}
+	return l.limits.Minus(l.ctx, lists, empty)
+}

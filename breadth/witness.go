@@ -1,0 +1,371 @@
+package breadth
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/trustcheck/trustcheck"
+	"github.com/trustcheck/trustcheck/breadth/language"
+	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/verifier"
+)
+
+// token makes a full token of a hit, as plain as it can be, and asks the role itself. A
+// role that answers otherwise than the analysis is a fault of ours: the token is nil then,
+// and the result undecided.
+func (a *analysis) token(h *hit, attacker string) (*Token, error) {
+	h.attacker = attacker
+	texts, err := a.plainest(h)
+	if err != nil {
+		return nil, err
+	}
+	claims, err := a.claims(h, texts)
+	if err != nil {
+		return nil, err
+	}
+	token := &Token{Claims: claims, Inside: a.scope.admits(claims)}
+	if a.scope.Inferred && !a.tenants.named() {
+		token.Inside = false
+	}
+	decision, err := a.replay(claims)
+	if err != nil {
+		return nil, err
+	}
+	if decision.Verdict != trustcheck.Allow {
+		a.undecided(fmt.Sprintf("the analysis and the role disagree about a token (%s at %q): this is a bug of trustcheck, please report the role",
+			decision.Verdict, decision.Stage))
+		return nil, nil
+	}
+	return token, nil
+}
+
+func (a *analysis) replay(claims map[string]any) (*trustcheck.Decision, error) {
+	text, err := json.Marshal(claims)
+	if err != nil {
+		return nil, fmt.Errorf("write the witness: %w", err)
+	}
+	read, _, err := verifier.ReadClaims(text)
+	if err != nil {
+		return nil, fmt.Errorf("read the witness: %w", err)
+	}
+	return a.bundle.Decide(a.ctx, a.Role, bundles.Input{Claims: read.Value, Context: a.Context, Now: a.Now}), nil
+}
+
+// plainest pins one field after the other to the first value that reads well and leaves
+// the question with an answer.
+func (a *analysis) plainest(h *hit) (map[int]string, error) {
+	pinned := map[int]string{}
+	texts := h.texts
+	for i := range h.fields {
+		if _, matters := texts[i]; !matters {
+			continue
+		}
+		for _, candidate := range a.candidates(h, i) {
+			if !h.fields[i].domains[sure].Contains(candidate) {
+				continue
+			}
+			pinned[i] = candidate
+			found, err := h.search(a.ctx, h.goal, sure, pinned, &a.budget)
+			if err != nil {
+				return nil, err
+			}
+			if found != nil {
+				texts = found
+				break
+			}
+			delete(pinned, i)
+		}
+		if _, ok := pinned[i]; !ok {
+			// Keep what was found, so that the next field is chosen to go with it.
+			if text, matters := texts[i]; matters {
+				pinned[i] = text
+			}
+		}
+	}
+	return pinned, nil
+}
+
+// candidates are the values of a field that read well, the best first.
+func (a *analysis) candidates(h *hit, field int) []string {
+	name := h.fields[field].name
+	if claim, ok := strings.CutPrefix(name, "="); ok {
+		var all []string
+		for _, plain := range h.claims[claim].Plain {
+			if h.claims[claim].Value.Number != "" {
+				all = append(all, markNumber+plain)
+			} else {
+				all = append(all, markText+plain)
+			}
+		}
+		return append(all, markAbsent, markList, markText)
+	}
+	var all []string
+	roots := slices.Concat(a.tenants.roots(), a.guessed)
+	owners := slices.Concat(a.tenants.groups, ownersOf(a.tenants.paths))
+	switch name {
+	case "namespace":
+		all = append(all, h.model.Fields[name].Plain...)
+		for _, root := range roots {
+			all = append(all, root+"-evil", root+"evil", "evil-"+root, "evil"+root)
+		}
+		all = append(all, owners...)
+		for _, owner := range owners {
+			all = append(all, owner+"/x", owner+"-x")
+		}
+		for _, root := range roots {
+			all = append(all, root, "evil/"+root)
+		}
+	case "parent_namespace":
+		all = append(append(all, owners...), h.model.Fields[name].Plain...)
+	case "project", "parent_project":
+		projects := namesOf(a.tenants.paths)
+		if name == "parent_project" {
+			all = append(all, projects...)
+		}
+		all = append(all, h.model.Fields[name].Plain...)
+		all = append(all, projects...)
+		for _, project := range projects {
+			all = append(all, project+"-x", project+"x", "x-"+project)
+		}
+	default:
+		all = append(all, h.model.Fields[name].Plain...)
+		for _, start := range a.openingsOf(h, name) {
+			if start.open {
+				all = append(all, start.text+"x", start.text+"-x", start.text+"99999999")
+			}
+			all = append(all, start.text)
+		}
+	}
+	return all
+}
+
+// openingsOf lists how the texts start that the role wants of claims that are this field.
+func (a *analysis) openingsOf(h *hit, field string) []opening {
+	var all []opening
+	eachCondition(a.stages, func(c *bundles.Condition) {
+		if h.claims[claimOf(c)].Text == "{"+field+"}" {
+			all = append(all, starts(c)...)
+		}
+	})
+	return all[:min(len(all), 16)]
+}
+
+func ownersOf(paths []string) []string {
+	var owners []string
+	for _, path := range paths {
+		if i := strings.LastIndexByte(path, '/'); i > 0 {
+			owners = append(owners, path[:i])
+		}
+	}
+	return owners
+}
+
+func namesOf(paths []string) []string {
+	var names []string
+	for _, path := range paths {
+		names = append(names, path[strings.LastIndexByte(path, '/')+1:])
+	}
+	return names
+}
+
+// claims writes out every claim of the token; fields that do not matter get a plain value.
+func (a *analysis) claims(h *hit, texts map[int]string) (map[string]any, error) {
+	values := map[string]string{}
+	for i, text := range texts {
+		values[h.fields[i].name] = text
+	}
+	claims := map[string]any{}
+	for _, name := range slices.Sorted(maps.Keys(h.claims)) {
+		claim := h.claims[name]
+		switch {
+		case claim.Absent:
+		case claim.Null:
+			claims[name] = nil
+		case claim.Fixed != "":
+			claims[name] = a.fixedValue(name, claim.Fixed)
+		case claim.Value != nil:
+			text, err := a.fieldText(h, "="+name, values)
+			if err != nil {
+				return nil, err
+			}
+			if value, there := unmarked(text); there {
+				claims[name] = value
+			}
+		default:
+			var whole strings.Builder
+			for _, piece := range h.pieces(name) {
+				whole.WriteString(piece.Literal)
+				if piece.Field == "" {
+					continue
+				}
+				text, err := a.fieldText(h, piece.Field, values)
+				if err != nil {
+					return nil, err
+				}
+				whole.WriteString(text)
+			}
+			claims[name] = whole.String()
+		}
+	}
+	return claims, nil
+}
+
+func (a *analysis) fixedValue(name, fixed string) any {
+	now := a.Now
+	if now.IsZero() {
+		now = time.Unix(1_800_000_000, 0)
+	}
+	switch fixed {
+	case "now":
+		if name == "nbf" {
+			return json.Number(fmt.Sprint(now.Unix() - 5))
+		}
+		return json.Number(fmt.Sprint(now.Unix()))
+	case "later":
+		return json.Number(fmt.Sprint(now.Unix() + 3600))
+	default:
+		return fixed
+	}
+}
+
+// fieldText is the text of a field: as it was found, else plain.
+func (a *analysis) fieldText(h *hit, name string, values map[string]string) (string, error) {
+	if text, ok := values[name]; ok {
+		return text, nil
+	}
+	text, err := a.plainText(h, name)
+	values[name] = text
+	return text, err
+}
+
+func (a *analysis) plainText(h *hit, name string) (string, error) {
+	domain, err := h.domain(name, true)
+	if err != nil {
+		return "", err
+	}
+	candidates := slices.Concat(a.unremarkable(h, name), h.model.Fields[name].Plain)
+	if claim, ok := strings.CutPrefix(name, "="); ok {
+		candidates = nil
+		for _, plain := range h.claims[claim].Plain {
+			candidates = append(candidates, markText+plain, markNumber+plain)
+		}
+		candidates = append(candidates, markList, markAbsent, markNull)
+	}
+	for _, candidate := range candidates {
+		if domain.Contains(candidate) {
+			return candidate, nil
+		}
+	}
+	text, ok := domain.Shortest()
+	if !ok {
+		return "", fmt.Errorf("field %s can be nothing", name)
+	}
+	return text, nil
+}
+
+// unremarkable are the values of a field that fit the attacker where the role does not
+// look: a developer's job runs in the scope's project, on a ref that nobody protects.
+func (a *analysis) unremarkable(h *hit, name string) []string {
+	insider := h.attacker == Developer || h.attacker == Recycler || h.attacker == ""
+	switch name {
+	case "namespace":
+		if insider || h.attacker == Sibling {
+			return append(append(slices.Clone(a.tenants.groups), ownersOf(a.tenants.paths)...), "your-group")
+		}
+	case "project":
+		if insider {
+			return append(namesOf(a.tenants.paths), "your-project")
+		}
+	case "ref":
+		if h.attacker == Developer || h.attacker == ForkMR {
+			return []string{"x"}
+		}
+	case "ref_protected":
+		if h.attacker != Developer && h.attacker != ForkMR {
+			return []string{"true"}
+		}
+	}
+	return nil
+}
+
+// unmarked is the JSON value that a field's text stands for; false where it is absent.
+func unmarked(text string) (any, bool) {
+	mark := text[:min(len(text), len(markText))]
+	rest := strings.TrimPrefix(text, mark)
+	switch mark {
+	case markText:
+		return rest, true
+	case markList:
+		elements := []any{}
+		for _, element := range strings.SplitAfter(rest, string(language.End)) {
+			if element != "" {
+				elements = append(elements, strings.TrimSuffix(element, string(language.End)))
+			}
+		}
+		return elements, true
+	case markNumber:
+		return json.Number(rest), true
+	case markTrue:
+		return true, true
+	case markFalse:
+		return false, true
+	case markNull:
+		return nil, true
+	case markOther:
+		return map[string]any{}, true
+	default:
+		return nil, false
+	}
+}
+
+// plainText shows a field's text to people.
+func plainText(text string) string {
+	if text >= markText && text < "\uE008" {
+		value, there := unmarked(text)
+		if !there {
+			return "absent"
+		}
+		return fmt.Sprint(value)
+	}
+	return text
+}
+
+// admits reports whether claims lie in the scope. It is written apart from the formulas
+// on purpose: witnesses are held against it.
+func (s *Scope) admits(claims map[string]any) bool {
+	return slices.ContainsFunc(s.Circles, func(circle Circle) bool {
+		return !slices.ContainsFunc(circle, func(c Constraint) bool { return !c.admits(claims[c.Claim]) })
+	})
+}
+
+func (c *Constraint) admits(value any) bool {
+	values := []any{value}
+	if list, ok := value.([]any); ok {
+		values = list
+	}
+	return slices.ContainsFunc(values, c.fits) != c.Not
+}
+
+func (c *Constraint) fits(value any) bool {
+	text, isText := value.(string)
+	for _, wanted := range c.Values {
+		if fmt.Sprintf("%T %v", wanted, wanted) == fmt.Sprintf("%T %v", value, value) && value != nil {
+			return true
+		}
+	}
+	for _, group := range c.Within {
+		if isText && (text == group || strings.HasPrefix(text, group+"/")) {
+			return true
+		}
+	}
+	for _, prefix := range c.Prefixes {
+		if isText && strings.HasPrefix(text, prefix) {
+			return true
+		}
+	}
+	return false
+}
