@@ -146,6 +146,13 @@ _compared(operator, key, texts) := object.union_n([
 		"tells": true,
 	}),
 	{"holds": operator.holds | operator.holds},
+	{"since": object.get(filled, ["announced", 1], 0) |
+		operator.set == "none"
+		not operator.negated
+		operator.how in {"exact", "like", "fold", "bool"}
+		filled := _key(key).filled
+		not filled.many
+	},
 	wanted,
 	_analysed(operator, _key(key), wanted, _if_missing(operator, texts)),
 ]) if {

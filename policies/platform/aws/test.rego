@@ -243,4 +243,18 @@ test("controls", condition) := "unknown" if {
 	condition.elsewhere
 }
 
-test("key", condition) := _outcome(condition, _state(condition.on))
+test("key", condition) := "satisfied" if {
+	_plainly_matches(condition)
+} else := _outcome(condition, _state(condition.on))
+
+# What nearly every condition of a role that admits comes to: one claim of the provider, a
+# text, and nothing in its place.
+_plainly_matches(condition) if {
+	condition.since <= input.now
+	condition.on.provider == _host
+	not input.context.keys
+	not input.claims.azp
+	found := input.claims[condition.key]
+	is_string(found)
+	_matches(condition.how, condition, found)
+}
