@@ -285,20 +285,15 @@ func TestIssuerDownTakesTheOtherWithIt(t *testing.T) {
 func TestShutdownCutsRequestsOff(t *testing.T) {
 	issuer := gatetest.NewIssuer(t)
 	gate := start(t, config(issuer, ""), nil)
-	// A request whose body is still on its way when the server is told to stop.
-	body, finish := io.Pipe()
-	status := make(chan int, 1)
-	go func() {
-		response, err := http.Post(gate.URL+"/v1/check", "application/json", body)
-		if err != nil {
-			status <- 0
-			return
-		}
-		response.Body.Close()
-		status <- response.StatusCode
-	}()
 	token := issuer.Token(t)
-	io.WriteString(finish, `{"role":"deploy",`)
+	body := `{"role":"deploy","token":"` + token + `"}`
+	// A request whose body is still on its way when the server is told to stop: it
+	// is being read, or the server would not ask for it.
+	a := newAsker(t, strings.TrimPrefix(gate.URL, "http://"))
+	head := fmt.Sprintf("POST /v1/check HTTP/1.1\r\nHost: gate\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n", len(body))
+	if status, err := a.ask(head); status != 100 || err != nil {
+		t.Fatalf("want 100, got %d, %v", status, err)
+	}
 	ended := make(chan error, 1)
 	go func() { ended <- gate.Stop() }()
 	for !strings.Contains(gate.Log.String(), `"draining"`) {
@@ -307,10 +302,8 @@ func TestShutdownCutsRequestsOff(t *testing.T) {
 	if status, _, _ := get(t, gate.Admin+"/readyz"); status != 503 {
 		t.Errorf("draining: want readiness 503, got %d", status)
 	}
-	io.WriteString(finish, `"token":"`+token+`"}`)
-	finish.Close()
-	if got := <-status; got != 200 {
-		t.Errorf("the request under way: want 200, got %d", got)
+	if status, err := a.ask(body); status != 200 || err != nil {
+		t.Errorf("the request under way: want 200, got %d, %v", status, err)
 	}
 	if err := <-ended; err != nil {
 		t.Error(err)
