@@ -62,7 +62,9 @@ _answer(condition, value) := _match(condition, value) if not condition.negated
 
 _answer(condition, value) := _flipped[_match(condition, value)] if condition.negated
 
-_match(condition, value) := "yes" if _matches(condition.how, condition, value)
+_match(condition, value) := "unknown" if _counts_open(condition, value)
+
+else := "yes" if _matches(condition.how, condition, value)
 
 else := "unknown" if _open(condition, value)
 
@@ -118,7 +120,7 @@ _open(condition, value) if {
 }
 
 # How many characters `?` counts beyond the basic plane.
-_open(condition, value) if {
+_counts_open(condition, value) if {
 	condition.single
 	regex.match(`[\x{10000}-\x{10ffff}]`, value)
 }

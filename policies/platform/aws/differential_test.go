@@ -20,7 +20,7 @@ import (
 // must agree on all three verdicts.
 func TestRegoAgreesWithTheModel(t *testing.T) {
 	bundle := load(t)
-	policies := 500
+	policies := 300
 	if testing.Short() {
 		policies = 100
 	}

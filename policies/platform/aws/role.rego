@@ -31,17 +31,32 @@ stages := array.concat(
 _checks(name, conditions) := {"name": name, "ways": [{"conditions": conditions}], "refusals": []}
 
 # A stage that asks the policy about one action. `otherwise` is the condition under which
-# the action is not needed, `needed` the one under which it is.
+# the action is not needed, `needed` the one under which it is; where there is such a
+# condition, statements that do not cover the action are left out.
 _reading(name, action, otherwise, needed) := {
 	"name": name,
 	"ways": array.concat(
 		[{"conditions": [condition]} | some condition in otherwise],
-		[{"conditions": _asked(statement, action)} | some statement in _statements; _may(statement, "Allow")],
+		[{"conditions": _asked(statement, action)} |
+			some statement in _statements
+			_may(statement, "Allow")
+			_concerns(statement, action, otherwise)
+		],
 	),
 	"refusals": [{"conditions": array.concat(needed, _denying(statement, _asked(statement, action)))} |
 		some statement in _statements
 		_may(statement, "Deny")
+		_concerns(statement, action, otherwise)
 	],
+}
+
+_concerns(_, _, [])
+
+_concerns(statement, action, [_]) if not _misses(statement, action)
+
+_misses(statement, action) if {
+	is_object(statement.value)
+	_action(statement, action).test == "never"
 }
 
 # What holds of a Deny statement speaks against the token.
@@ -71,9 +86,9 @@ _only_if(name) := _own(name, {
 })
 
 _only := {
-	"no_tags": {"claim": _tag_claim, "operator": "absent", "message": "the token carries session tags"},
+	"no_tags": {"claim": _tag_claim, "operator": "absent", "message": "the token carries session tags, so sts:TagSession must be allowed as well"},
 	"has_tags": {"claim": _tag_claim, "operator": "present", "message": "the token carries session tags"},
-	"no_source_identity": {"claim": _source_claim, "operator": "absent", "message": "the token carries a source identity"},
+	"no_source_identity": {"claim": _source_claim, "operator": "absent", "message": "the token carries a source identity, so sts:SetSourceIdentity must be allowed as well"},
 	"has_source_identity": {"claim": _source_claim, "operator": "present", "message": "the token carries a source identity"},
 }
 

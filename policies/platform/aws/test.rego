@@ -256,5 +256,6 @@ _plainly_matches(condition) if {
 	not input.claims.azp
 	found := input.claims[condition.key]
 	is_string(found)
+	not _counts_open(condition, found)
 	_matches(condition.how, condition, found)
 }
