@@ -10,6 +10,7 @@ import (
 
 	"github.com/trustcheck/trustcheck/policies/platform"
 	"github.com/trustcheck/trustcheck/policies/platform/aws"
+	"github.com/trustcheck/trustcheck/policies/platform/azure"
 	"github.com/trustcheck/trustcheck/policies/platform/gcp"
 	"github.com/trustcheck/trustcheck/policies/platform/rego"
 	"github.com/trustcheck/trustcheck/policies/platform/vault"
@@ -23,6 +24,7 @@ func Platforms() platform.Platforms {
 	platforms := platform.Platforms{}
 	for _, known := range []platform.Platform{
 		aws.Platform(),
+		azure.Platform(),
 		gcp.Platform(),
 		rego.Platform(),
 		vault.Platform(),

@@ -1,6 +1,7 @@
 package trustcheck.trust
 
 import data.trustcheck.platform.aws
+import data.trustcheck.platform.azure
 import data.trustcheck.platform.gcp
 import data.trustcheck.platform.vault
 
@@ -14,6 +15,8 @@ platform_test("vault", condition) := vault.test(condition.name, condition)
 
 platform_test("aws", condition) := aws.test(condition.name, condition)
 
+platform_test("azure", condition) := azure.test(condition.name, condition)
+
 platform_test("gcp", condition) := gcp.test(condition.name, condition)
 
 # METADATA
@@ -22,5 +25,7 @@ platform_test("gcp", condition) := gcp.test(condition.name, condition)
 #   `message` and `assumption`.
 # scope: document
 platform_tells("aws", condition) := aws.tells(condition)
+
+platform_tells("azure", condition) := azure.tells(condition)
 
 platform_tells("gcp", condition) := gcp.tells(condition)

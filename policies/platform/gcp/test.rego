@@ -178,7 +178,7 @@ _bytes(text) := ((count(encoded) / 4) * 3) - count(regex.find_n("=", encoded, -1
 #   What a reason says beyond its condition: a token that lives longer than Google's guide
 #   allows is accepted, for its reference and its practice allow more.
 # scope: document
-tells(condition) := object.union({"got": input.claims[condition.key] | input.claims[condition.key] != null}, _lifetime(condition.name))
+tells(condition) := object.union({"got": got | got := input.claims[condition.key]}, _lifetime(condition.name))
 
 default _lifetime(_) := {}
 
