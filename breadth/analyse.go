@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/trustcheck/trustcheck"
 	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/policies/issuer"
 )
@@ -42,6 +43,8 @@ type Limits struct {
 // Subject is what an analysis is about.
 type Subject struct {
 	Role *bundles.Role
+	// Document is what the role was prepared from; with it, changes to the role are tried.
+	Document *trustcheck.Document
 	// Issuer is the token's iss; empty where the role says, or where Model or the claims
 	// that the role names tell.
 	Issuer string
@@ -70,16 +73,21 @@ type Result struct {
 	// RestsOn lists the facts and assumptions that the verdict needs.
 	RestsOn []string
 	// Why says why the role is dead or undecided.
-	Why    []string
-	Scope  *Scope
-	Issuer string
-	Model  string
+	Why []string
+	// Nearest says which change brings a dead role to life; empty where none was found.
+	Nearest  string
+	Findings []Finding
+	Scope    *Scope
+	Issuer   string
+	Model    string
 }
 
-// Token is a token that the issuer mints. Inside says whether it lies in the scope.
+// Token is a token that the issuer mints. Inside says whether it lies in the scope, Fix
+// which change of the role refuses it and keeps the scope's tokens.
 type Token struct {
 	Claims map[string]any
 	Inside bool
+	Fix    string
 }
 
 // Analyser analyses roles. It is safe for concurrent use.
@@ -149,7 +157,11 @@ func (a *Analyser) Analyse(ctx context.Context, subject Subject) (*Result, error
 		work.undecided("a limit was reached: " + err.Error())
 		err = nil
 	}
-	return work.result, err
+	if err != nil {
+		return nil, err
+	}
+	work.result.Findings = work.findings()
+	return work.result, nil
 }
 
 // prepare reads the role and settles issuer, model, scope and what is looked at.

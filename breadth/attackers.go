@@ -516,28 +516,35 @@ func (a *analysis) environmentFits(q *question, may bool) (node, error) {
 		return q.forms.any(absent, q.forms.all(fresh, open)), err
 	}
 	parts := []node{yes}
-	var guardedNames []string
+	var guardedNames, openNames []string
 	for name, environment := range a.facts.Environments {
+		if environment.Protected {
+			guardedNames = append(guardedNames, name)
+		} else {
+			openNames = append(openNames, name)
+		}
+		if len(environment.Branches) == 0 {
+			continue
+		}
 		here, err := q.claimIs(names.Environment, true, name)
 		if err != nil {
 			return no, err
 		}
-		if environment.Protected {
-			guardedNames = append(guardedNames, name)
+		branch, err := q.claimIs(names.RefType, true, names.Branch)
+		if err != nil {
+			return no, err
 		}
-		if len(environment.Branches) > 0 {
-			branch, err := q.claimIs(names.RefType, true, names.Branch)
-			if err != nil {
-				return no, err
-			}
-			from, err := q.named(names.Ref, environment.Branches, true)
-			if err != nil {
-				return no, err
-			}
-			parts = append(parts, q.forms.any(q.forms.not(here), q.forms.all(branch, from)))
+		from, err := q.named(names.Ref, environment.Branches, true)
+		if err != nil {
+			return no, err
 		}
+		parts = append(parts, q.forms.any(q.forms.not(here), q.forms.all(branch, from)))
 	}
 	guarded, err := q.claimIs(names.Environment, true, anyOf(guardedNames)...)
+	if err != nil {
+		return no, err
+	}
+	open, err := q.claimIs(names.Environment, true, anyOf(openNames)...)
 	if err != nil {
 		return no, err
 	}
@@ -545,33 +552,28 @@ func (a *analysis) environmentFits(q *question, may bool) (node, error) {
 	if err != nil {
 		return no, err
 	}
-	parts = append(parts, q.forms.any(
-		q.forms.all(guarded, says), q.forms.all(q.forms.not(guarded), q.forms.not(says))))
+	// One that is not listed is taken to be open where something must be sure of it.
+	unlisted := q.forms.all(q.forms.not(guarded), q.forms.not(open))
+	if may {
+		parts = append(parts, q.forms.any(unlisted, q.forms.all(guarded, says), q.forms.all(open, q.forms.not(says))))
+	} else {
+		parts = append(parts, q.forms.any(q.forms.all(guarded, says), q.forms.all(q.forms.not(guarded), q.forms.not(says))))
+	}
 	return q.forms.all(parts...), nil
 }
 
 // world says that a token can be minted today: the facts hold for the scope's projects,
 // and a name that goes with an id in the scope goes with it in the token.
 func (a *analysis) world(q *question, may bool) (node, error) {
-	parts := []node{}
-	if !q.fork {
-		ours, err := a.tenant(q, false, false)
-		if err != nil {
-			return no, err
-		}
-		facts, err := a.factsHold(q, may)
-		if err != nil {
-			return no, err
-		}
-		if !may && !a.usualSubject(q) {
-			facts = no
-		}
-		paired, err := a.paired(q)
-		if err != nil {
-			return no, err
-		}
-		parts = append(parts, q.forms.any(q.forms.not(ours), facts), paired)
+	own := a.ownWorld
+	if q.fork {
+		own = a.forkWorld
 	}
+	here, err := own(q, may)
+	if err != nil {
+		return no, err
+	}
+	parts := []node{here}
 	if !may {
 		certain, err := a.assigned(q)
 		if err != nil {
@@ -581,6 +583,55 @@ func (a *analysis) world(q *question, may bool) (node, error) {
 	}
 	runners, err := a.runnersFit(q)
 	return q.forms.all(append(parts, runners)...), err
+}
+
+func (a *analysis) ownWorld(q *question, may bool) (node, error) {
+	ours, err := a.tenant(q, false, false)
+	if err != nil {
+		return no, err
+	}
+	facts, err := a.factsHold(q, may)
+	if err != nil {
+		return no, err
+	}
+	if !may && !a.usualSubject(q) {
+		facts = no
+	}
+	paired, err := a.paired(q)
+	return q.forms.all(q.forms.any(q.forms.not(ours), facts), paired), err
+}
+
+// forkWorld is the same for a merge request's pipeline from a fork. Who runs one may push
+// to its branch, so from one of the scope's projects it comes from nothing protected; and
+// none of these is taken to be a fork of a stranger's project.
+func (a *analysis) forkWorld(q *question, may bool) (node, error) {
+	environment := yes
+	var err error
+	if a.environments {
+		if environment, err = a.environmentFits(q, may); err != nil {
+			return no, err
+		}
+	}
+	source, err := a.tenant(q, false, false)
+	if err != nil {
+		return no, err
+	}
+	if q.claims[a.model.Names.JobPath].Absent {
+		return q.forms.any(q.forms.not(source), environment), nil
+	}
+	parent, err := a.tenant(q, true, false)
+	if err != nil {
+		return no, err
+	}
+	ref := yes
+	if a.refs {
+		if ref, err = a.refFits(q, false, may); err != nil {
+			return no, err
+		}
+	}
+	return q.forms.all(
+		q.forms.any(q.forms.not(source), q.forms.all(parent, ref)),
+		q.forms.any(q.forms.not(parent), environment)), nil
 }
 
 func (a *analysis) factsHold(q *question, may bool) (node, error) {

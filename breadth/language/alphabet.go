@@ -202,8 +202,6 @@ func newRuneSet(pairs []rune) runeSet {
 	return set
 }
 
-func (s runeSet) full() bool { return len(s) == 2 && s[0] == 0 && s[1] == runeEnd }
-
 // successor returns the scalar value that follows r, or runeEnd.
 func successor(r rune) rune { return skipSurrogates(r + 1) }
 

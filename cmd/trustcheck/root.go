@@ -53,6 +53,7 @@ func rootCommand(std streams) *cobra.Command {
 	root.AddCommand(
 		verifyCommand(all),
 		checkCommand(all),
+		lintCommand(all),
 		tokenCommand(all),
 		issuerCommand(all),
 		serveCommand(all),

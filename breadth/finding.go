@@ -1,0 +1,149 @@
+package breadth
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/trustcheck/trustcheck/bundles"
+)
+
+// Finding is something wrong with a role, in a sentence: what, who, with which token, and
+// the smallest change that closes it where one was found and checked.
+type Finding struct {
+	Rule     string `json:"rule"`
+	Severity string `json:"severity"`
+	Message  string `json:"message"`
+}
+
+// Severities lists them, the lowest first.
+func Severities() []string { return []string{"info", "low", "medium", "high", "critical"} }
+
+// rules name the finding about each attacker.
+var rules = map[string]struct{ rule, severity string }{
+	Outsider:  {"open-to-outsiders", "critical"},
+	Lookalike: {"open-to-lookalikes", "critical"},
+	Sibling:   {"open-to-siblings", "high"},
+	Developer: {"open-to-developers", "high"},
+	ForkMR:    {"open-to-fork-merge-requests", "high"},
+	Lured:     {"open-to-lured-jobs", "high"},
+	Recycler:  {"recyclable-name", "low"},
+}
+
+// findings says in words what was found.
+func (a *analysis) findings() []Finding {
+	found := []Finding{}
+	switch a.result.Verdict {
+	case Dead:
+		message := "nobody gets in: " + strings.Join(a.result.Why, "; ")
+		if a.result.Nearest != "" {
+			message += ". Alive it would be with " + a.result.Nearest
+		}
+		return append(found, Finding{"dead-role", "info", message})
+	case Undecided:
+		found = append(found, Finding{"undecided-role", "medium", "it cannot be told who gets in: " + strings.Join(a.result.Why, "; ")})
+	}
+	for _, name := range Attackers() {
+		if token := a.result.Tokens[name]; token != nil && !a.implied(name) {
+			found = append(found, a.finding(name, token))
+		}
+	}
+	if a.result.Verdict == Broad && a.result.Attacker == "" {
+		found = append(found, Finding{"open-beyond-scope", "high", a.sentence(
+			"the role accepts more than it is meant for", a.result.Witness)})
+	}
+	return found
+}
+
+// implied reports whether what is to be said of an attacker was said of a simpler one.
+func (a *analysis) implied(name string) bool {
+	outsider := a.result.Tokens[Outsider]
+	switch name {
+	case Outsider:
+		return outsider != nil && a.looksLikeOurs(outsider)
+	case Lookalike:
+		return outsider != nil && !a.looksLikeOurs(outsider)
+	case Lured:
+		return outsider != nil
+	default:
+		return false
+	}
+}
+
+// looksLikeOurs reports whether a token is of a group with a name like the scope's.
+func (a *analysis) looksLikeOurs(token *Token) bool {
+	root := strings.ToLower(rootOf(token, a.model.Names.Group))
+	return slices.ContainsFunc(a.tenants.roots(), func(ours string) bool { return strings.Contains(root, strings.ToLower(ours)) })
+}
+
+func rootOf(token *Token, claim string) string {
+	group, _ := token.Claims[claim].(string)
+	root, _, _ := strings.Cut(group, "/")
+	return root
+}
+
+func (a *analysis) finding(name string, token *Token) Finding {
+	of := rules[name]
+	if name == Developer && token.Inside {
+		of.severity = "medium"
+	}
+	return Finding{of.rule, of.severity, a.sentence(a.who(name, token), token)}
+}
+
+func (a *analysis) who(name string, token *Token) string {
+	names := &a.model.Names
+	switch name {
+	case Outsider:
+		return fmt.Sprintf("anyone who can get an account at %s gets in", strings.TrimPrefix(a.issuer, "https://"))
+	case Lookalike:
+		return fmt.Sprintf("whoever registers the group %s gets in", rootOf(token, names.Group))
+	case Sibling:
+		return fmt.Sprintf("whoever controls another project of %s gets in", strings.Join(a.tenants.roots(), " or "))
+	case Developer:
+		return "whoever may push to the project gets in from a ref that nobody protects"
+	case ForkMR:
+		return "a stranger's fork gets in as soon as a member runs its merge request's pipeline in the parent project"
+	case Lured:
+		return "an insider whose job runs in a stranger's project gets in"
+	default:
+		return fmt.Sprintf("whoever takes over the name %s once it is given up gets in: bind an id as well", strings.Join(a.tenants.roots(), " or "))
+	}
+}
+
+// sentence tells who gets in, with which token, and what closes it.
+func (a *analysis) sentence(who string, token *Token) string {
+	names := &a.model.Names
+	shown := []string{names.Path}
+	for s := range a.stages {
+		for _, way := range a.stages[s].Ways {
+			for c := range way.Conditions {
+				if claim := claimOf(&way.Conditions[c]); claim != "" && !slices.Contains(shown, claim) && shows(&way.Conditions[c]) {
+					shown = append(shown, claim)
+				}
+			}
+		}
+	}
+	for _, circle := range a.scope.Circles {
+		for _, c := range circle {
+			if !slices.Contains(shown, c.Claim) {
+				shown = append(shown, c.Claim)
+			}
+		}
+	}
+	var parts []string
+	for _, claim := range shown {
+		if value, ok := token.Claims[claim]; ok {
+			parts = append(parts, fmt.Sprintf("%s=%v", claim, value))
+		}
+	}
+	sentence := who + ", with " + strings.Join(parts, ", ")
+	if fix := token.Fix; fix != "" {
+		sentence += "; " + fix
+	}
+	return sentence
+}
+
+// shows reports whether a condition is one that a role's author wrote.
+func shows(c *bundles.Condition) bool {
+	return c.Test != "platform" || c.Analysis != "free"
+}
