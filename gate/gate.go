@@ -18,7 +18,8 @@ const (
 	// DefaultKeyWait bounds how long a request waits for an issuer's keys; they
 	// go on being fetched when it is over.
 	DefaultKeyWait = time.Second
-	// DefaultConcurrency is how many questions are worked on at once.
+	// DefaultConcurrency is how many questions are worked on at once. At most a
+	// quarter of them may wait for an issuer's keys.
 	DefaultConcurrency = 256
 	// DefaultRealm is the realm of challenges.
 	DefaultRealm = "trustcheck"
@@ -88,8 +89,11 @@ type Gate struct {
 	keyWait     time.Duration
 	concurrency int64
 	now         func() time.Time
+	// atOnce is a context that is over: who is given it waits for nothing.
+	atOnce context.Context
 
 	inFlight atomic.Int64
+	waiting  atomic.Int64
 	counts   counters
 }
 
@@ -132,6 +136,9 @@ func New(config Config) (*Gate, error) {
 		deadline: or(config.Deadline, DefaultDeadline), keyWait: or(config.KeyWait, DefaultKeyWait),
 		concurrency: int64(or(config.Concurrency, DefaultConcurrency)), now: config.Now,
 	}
+	var over context.CancelFunc
+	g.atOnce, over = context.WithCancel(context.Background())
+	over()
 	if g.now == nil {
 		g.now = time.Now
 	}

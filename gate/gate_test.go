@@ -300,6 +300,47 @@ func TestFloodQueuesUp(t *testing.T) {
 	}
 }
 
+func TestTokensOfUnknownKeysStarveTheOthers(t *testing.T) {
+	issuer := gatetest.NewIssuer(t)
+	g := gatetest.New(t, issuer, func(c *gate.Config) { c.Concurrency, c.KeyWait = 8, 3*time.Second })
+	ask := func(token string) gate.Code {
+		return g.Check(context.Background(), gate.Question{Role: "deploy", Credentials: gate.Bearer(token)}).Code
+	}
+	if code := ask(issuer.Token(t)); code != gate.Allowed {
+		t.Fatal(code)
+	}
+	issuer.Hold.Lock()
+	before := issuer.Requests.Load()
+	var asking sync.WaitGroup
+	for i := range 50 {
+		asking.Go(func() {
+			// Those that find no place are refused at once, and come again.
+			for range 20 {
+				if code := ask(issuer.UnderKey(t, "made-up-"+strconv.Itoa(i))); code != gate.IssuerUnavailable && code != gate.Overloaded && code != gate.InvalidToken {
+					t.Errorf("got %s", code)
+				}
+			}
+		})
+	}
+	for issuer.Requests.Load() == before {
+		time.Sleep(time.Millisecond)
+	}
+	allowed := 0
+	for range 100 {
+		if code := ask(issuer.Token(t)); code == gate.Allowed {
+			allowed++
+		} else if code != gate.Overloaded {
+			t.Errorf("a good token meanwhile: %s", code)
+		}
+	}
+	issuer.Hold.Unlock()
+	asking.Wait()
+	// The made-up ones that are refused at once are at work for a moment too.
+	if allowed < 50 {
+		t.Errorf("want most of 100 good tokens admitted, got %d", allowed)
+	}
+}
+
 func TestCallerWhoLeftCountsAsOurFailure(t *testing.T) {
 	issuer := gatetest.NewIssuer(t)
 	ctx, cancel := context.WithCancel(t.Context())

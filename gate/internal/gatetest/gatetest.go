@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -29,9 +30,11 @@ const RoleText = `{"role_type": "jwt", "user_claim": "user_login", "bound_audien
 // Issuer is a GitLab that runs here.
 type Issuer struct {
 	*httptest.Server
-	// Requests counts what it was asked, Down makes it answer 503.
+	// Requests counts what it was asked, Down makes it answer 503, and while Hold
+	// is locked it does not answer.
 	Requests atomic.Int64
 	Down     atomic.Bool
+	Hold     sync.RWMutex
 	key      mint.Key
 }
 
@@ -46,6 +49,8 @@ func NewIssuer(t testing.TB) *Issuer {
 	var handler atomic.Pointer[http.Handler]
 	i.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		i.Requests.Add(1)
+		i.Hold.RLock()
+		defer i.Hold.RUnlock()
 		if i.Down.Load() {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
@@ -85,6 +90,16 @@ func (i *Issuer) Without(t testing.TB, claim string) string {
 		t.Fatal(err)
 	}
 	return i.Sign(t, "", all)
+}
+
+// UnderKey mints a token that names another key.
+func (i *Issuer) UnderKey(t testing.TB, kid string) string {
+	t.Helper()
+	all, err := mint.Claims("gitlab", overrides(t, []string{"iss=" + i.URL, "aud=" + Audience}), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i.Sign(t, kid, all)
 }
 
 // Sign signs any claims, under another kid if one is given.
