@@ -190,6 +190,10 @@ func statements(doc *trustcheck.Document, found *opened) ([]any, error) {
 	list := []any{}
 	switch value := found.policy["Statement"].(type) {
 	case nil:
+		if hidden(doc, found.pointer) {
+			// A statement nobody can read: it may admit and it may refuse.
+			list = append(list, map[string]any{"place": "Statement", "pointer": "/Statement", "value": nil})
+		}
 		return list, nil
 	case []any:
 		for i, statement := range value {
@@ -205,6 +209,16 @@ func statements(doc *trustcheck.Document, found *opened) ([]any, error) {
 	default:
 		return nil, wrongShape(doc, found.pointer+"/Statement", "a statement or a list of them", value)
 	}
+}
+
+// hidden says whether the policy's statements are not known offline.
+func hidden(doc *trustcheck.Document, pointer string) bool {
+	for at := range doc.Unknown {
+		if at == pointer || at == pointer+"/Statement" || strings.HasPrefix(pointer, at+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // besides are the provider resources that stand next to a role.
