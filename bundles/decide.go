@@ -1,6 +1,7 @@
 package bundles
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
+	"github.com/open-policy-agent/opa/v1/metrics"
 	"github.com/open-policy-agent/opa/v1/rego"
 	"github.com/open-policy-agent/opa/v1/topdown"
 
@@ -89,6 +91,7 @@ func (b *Bundle) eval(ctx context.Context, question rego.PreparedEvalQuery, inpu
 		rego.EvalParsedInput(input),
 		rego.EvalExternalCancel(cancel),
 		rego.EvalInterQueryBuiltinValueCache(b.values),
+		rego.EvalMetrics(metrics.NoOp()),
 	)
 	if err != nil {
 		return nil, err
@@ -238,9 +241,11 @@ func spell(found ast.Value) json.RawMessage {
 	if err != nil {
 		return nil
 	}
-	text, err := json.Marshal(plain)
-	if err != nil {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false) // conditions are full of && and <
+	if encoder.Encode(plain) != nil {
 		return nil
 	}
-	return text
+	return bytes.TrimSpace(text.Bytes())
 }

@@ -107,6 +107,7 @@ _issuer(p) := _own("issuer", object.union_n([_shown(p.issuer), _texts(["iss"], v
 	"wanted": p.issuer.value,
 	"values": values,
 	"unsure": [concat("", [p.issuer.value, "/"])],
+	"tells": true,
 	"message": "invalid_grant: the issuer in the ID token does not match the expected one",
 }])) if {
 	is_string(p.issuer.value)
@@ -126,6 +127,7 @@ _audience(p) := _own("audience", object.union_n([_shown(p.audiences), _audience_
 	"wanted": values,
 	"values": values,
 	"unsure": unsure,
+	"tells": true,
 	"message": "invalid_grant: the audience in the ID token does not match the expected one",
 }])) if {
 	values := _audiences(p)
@@ -179,8 +181,8 @@ _mapping(m) := object.union_n([_shown(m), _claim_of(m), {
 	"doubts": m.needs,
 	"names": m.reads,
 	"failing": object.get(input.context, "failed_mapping", ""),
+	"tells": true,
 	"operator": _mapped_type[m.key],
-	"wanted": m.expression,
 	"analysis": "formula",
 	"formula": m.formula,
 	"message": _mapping_message(m.key),
@@ -189,8 +191,8 @@ _mapping(m) := object.union_n([_shown(m), _claim_of(m), {
 } else := object.union(_shown(m), {"test": "never", "operator": "is", "wanted": m.expression, "message": object.get(m, "invalid", "the expression cannot be read")})
 
 _mapped_type := object.union(
-	{m.key: "is text" | some p in _providers; some m in p.mappings},
-	{"google.subject": "is text of 1 to 127 bytes", "google.groups": "is a list of texts"},
+	{m.key: sprintf("is text, as %s", [m.key]) | some p in _providers; some m in p.mappings},
+	{"google.subject": "is text of 1 to 127 bytes, as google.subject", "google.groups": "is a list of texts, as google.groups"},
 )
 
 _mapping_message("google.subject") := "invalid_request: google.subject must be text of at most 127 bytes, and must be there"
@@ -226,6 +228,7 @@ _condition_test(c) := object.union(_shown(c), {
 	"path": c.path,
 	"doubts": c.needs,
 	"names": c.reads,
+	"tells": true,
 	"operator": "is true",
 	"wanted": c.expression,
 	"analysis": "formula",
@@ -239,7 +242,7 @@ _shown(of) := object.filter(of, ["source", "pointer"])
 
 _claim_of(m) := {"claim": m.claim, "key": m.claim} if m.claim
 
-else := {"claim": m.key}
+else := {"claim": m.expression}
 
 # --- the bindings ---
 
@@ -334,6 +337,7 @@ _member(p, i, b) := [_own("member", object.union_n([_shown(b), _claim_of(mapping
 	"what": b.what,
 	"value": b.value,
 	"decoded": object.get(b, "decoded", b.value),
+	"tells": true,
 	"operator": _member_operator[b.what],
 	"wanted": b.value,
 	"analysis": "formula",

@@ -175,10 +175,32 @@ _bytes(text) := ((count(encoded) / 4) * 3) - count(regex.find_n("=", encoded, -1
 
 # METADATA
 # description: |
-#   What a reason says beyond its condition: a token that lives longer than Google's guide
-#   allows is accepted, for its reference and its practice allow more.
+#   What a reason says beyond its condition: what is not known of Google where that decides,
+#   and that a token which lives longer than its guide allows is accepted.
 # scope: document
-tells(condition) := object.union({"got": got | got := input.claims[condition.key]}, _lifetime(condition.name))
+tells(condition) := object.union_n([
+	{"got": got | got := input.claims[condition.key]},
+	{"message": sprintf("undecided: %s", [why]) | why := _open(condition)},
+	_lifetime(condition.name),
+])
+
+_open(condition) := "it turns on what JSON does not tell, such as whether a number is an int or a double" if {
+	_doubtful(condition)
+} else := "whether a mapping that fails stops the exchange is not documented (failed_mapping in the context tells)" if {
+	condition.name == "mapping"
+	_may_fail(condition)
+	condition.failing != "refuse"
+} else := "whether a slash at the end of the token's iss is tolerated is not documented" if {
+	condition.name == "issuer"
+	input.claims.iss in condition.unsure
+} else := "the provider's project number, part of its default audience, is not known" if {
+	condition.name == "audience"
+	condition.unsure != []
+	_single("audience", condition) == "unknown"
+} else := "whether Google decodes percent signs in a member is not documented" if {
+	condition.name == "member"
+	_single("member", condition) == "unknown"
+}
 
 default _lifetime(_) := {}
 
