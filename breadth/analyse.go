@@ -602,7 +602,7 @@ func (a *analysis) answer() error {
 		return nil
 	}
 	if !(a.scope.Inferred && !a.tenants.named()) {
-		someone, _, err := a.find(may, func(q *ready) node { return q.forms.all(q.inside[may], q.world[may]) })
+		someone, _, err := a.find(may, func(q *ready) node { return q.inside[may] })
 		if err != nil {
 			return err
 		}
