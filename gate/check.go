@@ -6,8 +6,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"maps"
 	"math"
+	"runtime"
 	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
@@ -51,6 +53,9 @@ type Answer struct {
 	// reach the caller. An admission has no reasons in it: see [Gate.Explain].
 	// Nil where no role was asked.
 	Decision *trustcheck.Decision
+
+	// verified is the token, admitted or not, for the log.
+	verified *verifier.Token
 }
 
 // Check answers a question, counts and logs it.
@@ -65,8 +70,7 @@ func (g *Gate) Check(ctx context.Context, q Question) *Answer {
 		answer.Code = Overloaded
 		g.inFlight.Add(-1)
 	default:
-		g.decide(ctx, role, q.Credentials, start, answer)
-		g.inFlight.Add(-1)
+		g.decideSafely(ctx, role, q.Credentials, start, answer)
 		if answer.Code.Failed() && ctx.Err() != nil {
 			answer.Code = Abandoned
 		}
@@ -75,6 +79,29 @@ func (g *Gate) Check(ctx context.Context, q Question) *Answer {
 	g.count(role, answer, elapsed)
 	g.record(ctx, q, answer, elapsed)
 	return answer
+}
+
+// decideSafely gives its place back and turns a panic into a failure of ours,
+// whatever server it would have brought down.
+func (g *Gate) decideSafely(ctx context.Context, role *route, credentials Credentials, now time.Time, answer *Answer) {
+	defer g.inFlight.Add(-1)
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			answer.Code, answer.Token = EvaluationFailed, nil
+			answer.Decision = &trustcheck.Decision{Role: &role.Role.Role.Ref, Bundle: g.bundle.Digest()}
+			failed(answer.Decision, panicText(recovered))
+		}
+	}()
+	g.decide(ctx, role, credentials, now, answer)
+}
+
+// panicText tells what the runtime says of a panic; other values may hold
+// anything, a token even.
+func panicText(recovered any) string {
+	if fault, ok := recovered.(runtime.Error); ok {
+		return "panic: " + fault.Error()
+	}
+	return fmt.Sprintf("panic: a %T", recovered)
 }
 
 // decide verifies, decides and, for a single-use role, spends the token.
@@ -88,6 +115,7 @@ func (g *Gate) decide(ctx context.Context, role *route, credentials Credentials,
 		g.refuse(role, credentials.Token, err, answer)
 		return
 	}
+	answer.verified = token
 	answer.Decision = &trustcheck.Decision{Verdict: trustcheck.Allow, PlatformVerdict: trustcheck.Allow, Role: &role.Role.Role.Ref,
 		Token: token.Ref(), Reasons: []trustcheck.Reason{}, Bundle: g.bundle.Digest()}
 	if answer.Code = g.judge(ctx, role, token, now, answer.Decision); answer.Code == Allowed && role.SingleUse {

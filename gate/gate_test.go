@@ -341,6 +341,22 @@ func TestTokensOfUnknownKeysStarveTheOthers(t *testing.T) {
 	}
 }
 
+// panicking is a verifier with a fault in it.
+type panicking struct{}
+
+func (panicking) Verify(context.Context, string, time.Time) (*verifier.Token, error) { panic("secret") }
+
+func TestPanicAdmitsOrTakesAPlace(t *testing.T) {
+	issuer := gatetest.NewIssuer(t)
+	g := gatetest.New(t, issuer, func(c *gate.Config) { c.Tokens, c.Concurrency = panicking{}, 1 })
+	for range 3 {
+		answer := g.Check(t.Context(), gate.Question{Role: "deploy", Credentials: gate.Bearer("a.b.c")})
+		if answer.Code != gate.EvaluationFailed || answer.Decision.Verdict != trustcheck.Undecided || strings.Contains(answer.Decision.Reasons[0].Message, "secret") {
+			t.Errorf("want evaluation_failed and undecided, got %s and %+v", answer.Code, answer.Decision)
+		}
+	}
+}
+
 func TestCallerWhoLeftCountsAsOurFailure(t *testing.T) {
 	issuer := gatetest.NewIssuer(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -518,6 +534,9 @@ func TestCallerIsToldAClaim(t *testing.T) {
 			t.Errorf("the caller is told %q: %s%s", secret, told.String(), body)
 		}
 	}
+	if !strings.Contains(log.String(), `"claims":{"project_path":"acme/infra"}`) {
+		t.Errorf("the chosen claim of a denied token is not logged: %s", log.String())
+	}
 	if !strings.Contains(log.String(), `"conditions":["bound_claims.ref_protected"]`) || !strings.Contains(log.String(), response.Header.Get("X-Trustcheck-Decision")) {
 		t.Errorf("the operator is not told the condition: %s", log.String())
 	}
@@ -525,7 +544,7 @@ func TestCallerIsToldAClaim(t *testing.T) {
 	if lines := strings.Count(log.String(), "\n"); lines != 2 {
 		t.Errorf("want one line for each decision, got %d", lines)
 	}
-	if !strings.Contains(log.String(), `"claims":{"project_path":"acme/infra"}`) {
+	if strings.Count(log.String(), `"claims":{"project_path":"acme/infra"}`) != 2 {
 		t.Errorf("the chosen claim is not logged: %s", log.String())
 	}
 	for _, secret := range []string{"mallory", refused, admitted, strings.Split(admitted, ".")[2]} {

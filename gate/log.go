@@ -33,8 +33,8 @@ func (g *Gate) record(ctx context.Context, q Question, answer *Answer, elapsed t
 	if answer.Decision != nil {
 		fields = append(fields, decisionFields(answer.Decision)...)
 	}
-	if answer.Token != nil {
-		fields = append(fields, g.chosen(answer.Token.Claims.Value)...)
+	if answer.verified != nil {
+		fields = append(fields, g.chosen(answer.verified.Claims.Value)...)
 	}
 	g.log.LogAttrs(ctx, level, "decision", fields...)
 }
