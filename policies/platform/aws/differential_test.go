@@ -20,7 +20,7 @@ import (
 // must agree on all three verdicts.
 func TestRegoAgreesWithTheModel(t *testing.T) {
 	bundle := load(t)
-	policies := 300
+	policies := 200
 	if testing.Short() {
 		policies = 100
 	}

@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -78,7 +80,8 @@ func prepare(doc *trustcheck.Document, _ map[string]any) (*platform.Prepared, er
 	if err != nil {
 		return nil, err
 	}
-	prepared := &platform.Prepared{Name: doc.Name, Pointer: found.pointer, Unknown: unknown(doc, found.pointer)}
+	partial := found.fillProviders(doc)
+	prepared := &platform.Prepared{Name: doc.Name, Pointer: found.pointer, Unknown: unknown(doc, found.pointer, partial)}
 	if name := firstText(found.role, "RoleName", "name", "Name"); name != "" {
 		prepared.Name = name
 	}
@@ -95,6 +98,7 @@ func prepare(doc *trustcheck.Document, _ map[string]any) (*platform.Prepared, er
 		"statements": statements,
 		"role_arn":   firstText(found.role, "Arn", "arn"),
 		"providers":  providers,
+		"partial":    values(partial),
 		"size":       json.Number(fmt.Sprint(size(found.policy))),
 	}
 	return prepared, nil
@@ -211,6 +215,60 @@ func statements(doc *trustcheck.Document, found *opened) ([]any, error) {
 	}
 }
 
+// partialARN finds, in the reason why a principal is not known, a provider's ARN of which
+// only the partition and the account are not.
+var partialARN = regexp.MustCompile(`^"(arn:[^"]*:oidc-provider/[^"$]+)"`)
+
+// fillProviders puts the ARN of a provider into the policy where all but its account is
+// known, as it is when role and provider come from one template: the two are in one account
+// anyway. It returns these ARNs by their pointer in the document.
+func (o *opened) fillProviders(doc *trustcheck.Document) map[string]string {
+	partial := map[string]string{}
+	for at, why := range doc.Unknown {
+		inside, ok := strings.CutPrefix(at, o.pointer+"/")
+		arn := partialARN.FindStringSubmatch(why)
+		if !ok || arn == nil || !strings.Contains(inside, "/Principal/Federated") {
+			continue
+		}
+		if filled, ok := with(o.policy, strings.Split(inside, "/"), arn[1]).(map[string]any); ok {
+			o.policy = filled
+			partial[at] = arn[1]
+		}
+	}
+	return partial
+}
+
+// with returns value with the member at steps replaced; what lies on the way is copied. A
+// place that does not exist leaves value as it is.
+func with(value any, steps []string, member any) any {
+	if len(steps) == 0 {
+		return member
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		if _, ok := value[steps[0]]; ok {
+			copied := maps.Clone(value)
+			copied[steps[0]] = with(value[steps[0]], steps[1:], member)
+			return copied
+		}
+	case []any:
+		if i, err := strconv.Atoi(steps[0]); err == nil && i >= 0 && i < len(value) {
+			copied := slices.Clone(value)
+			copied[i] = with(value[i], steps[1:], member)
+			return copied
+		}
+	}
+	return value
+}
+
+func values(partial map[string]string) []any {
+	list := []any{}
+	for _, at := range slices.Sorted(maps.Keys(partial)) {
+		list = append(list, partial[at])
+	}
+	return list
+}
+
 // hidden says whether the policy's statements are not known offline.
 func hidden(doc *trustcheck.Document, pointer string) bool {
 	for at := range doc.Unknown {
@@ -261,10 +319,14 @@ func ReadProvider(value any) (host string, clients []any, ok bool) {
 	return "", nil, false
 }
 
-// unknown names the parts of the policy that are not known offline, with the reason.
-func unknown(doc *trustcheck.Document, pointer string) []string {
+// unknown names the parts of the policy that are not known offline, with the reason, but for
+// those that partial fills.
+func unknown(doc *trustcheck.Document, pointer string, partial map[string]string) []string {
 	var all []string
 	for _, at := range slices.Sorted(maps.Keys(doc.Unknown)) {
+		if _, filled := partial[at]; filled {
+			continue
+		}
 		if at == pointer || strings.HasPrefix(at, pointer+"/") || strings.HasPrefix(pointer, at+"/") {
 			all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s: %s", doc.Address, place(at), doc.Unknown[at])))
 		}

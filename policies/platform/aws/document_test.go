@@ -104,6 +104,32 @@ func TestUnknownPartsOfThePolicyAreNoPermission(t *testing.T) {
 	}
 }
 
+// Role and provider of one template: the account is not known, and need not be.
+func TestTheAccountOfATemplateIsItsOwn(t *testing.T) {
+	bundle := load(t)
+	claims := []byte(`{"iss":"https://a.example","aud":"a","sub":"subject","iat":1800000000,"exp":1800000300}`)
+	for reason, want := range map[string]trustcheck.Verdict{
+		`"arn:${AWS::Partition}:iam::${AWS::AccountId}:oidc-provider/a.example": not known offline`: trustcheck.Allow,
+		`"arn:${AWS::Partition}:iam::${AWS::AccountId}:oidc-provider/b.example": not known offline`: trustcheck.Deny,
+		`"arn:${AWS::Partition}:iam::1:oidc-provider/${Host}": not known offline`:                   trustcheck.Undecided,
+	} {
+		for _, surroundings := range []map[string]any{nil, {"provider_arn": "arn:aws:iam::1:oidc-provider/a.example"}} {
+			doc, err := trustcheck.ReadDocument("f.json", []byte(`{"RoleName":"deploy","AssumeRolePolicyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":[null]},"Action":"sts:*"}]}}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			doc.Unknown = map[string]string{"/AssumeRolePolicyDocument/Statement/0/Principal/Federated/0": reason}
+			role, err := bundle.Prepare(context.Background(), doc, "", surroundings)
+			if err != nil || role.Refused != "" {
+				t.Fatalf("%s: %v, %v", reason, err, role)
+			}
+			if decision := decide(t, bundle, role, claims, surroundings, 1800000000); decision.Verdict != want {
+				t.Errorf("%s: %s, want %s\n%s", reason, decision.Verdict, want, spelled(decision.Reasons))
+			}
+		}
+	}
+}
+
 func TestProvidersAreReadHoweverTheyAreSpelled(t *testing.T) {
 	for _, value := range []map[string]any{
 		{"Url": "a.example/x", "ClientIDList": []any{"c"}},

@@ -9,6 +9,8 @@
 #   - https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 #   - https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_create_oidc.html
 #   - https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+# schemas:
+#   - input.document.policy: schema.platform.aws.schema
 package trustcheck.platform.aws
 
 _policy := input.document.policy
@@ -310,12 +312,14 @@ _principal_test(principal) := {"test": "never", "message": "the Principal is no 
 	"everyone": true,
 	"analysis": "unknown",
 	"among": _arns,
+	"partial": [arn | some arn in _federated(principal); arn in object.get(input.document, "partial", [])],
 	"role_arn": input.document.role_arn,
 }) if {
 	_uncertain(principal)
 } else := _own("principal", {
 	"values": _federated(principal),
 	"among": _arns,
+	"partial": [arn | some arn in _federated(principal); arn in object.get(input.document, "partial", [])],
 	"role_arn": input.document.role_arn,
 	"analysis": "leaf",
 	"leaf": {

@@ -214,6 +214,13 @@ _named_principal(condition) if {
 	arn in condition.values
 }
 
+# An ARN whose account the template leaves open: the provider is in the role's account.
+_named_principal(condition) if {
+	some arn in _candidates(condition)
+	some partial in condition.partial
+	_host_of(partial) == _host_of(arn)
+}
+
 # METADATA
 # description: |
 #   The providers that the token may come from: the one of the context, or those of the
@@ -235,6 +242,8 @@ _same_account(_, arn) if arn in _built_in
 _same_account(role, _) if _account(role) == []
 
 _same_account(role, arn) if _account(role) == _account(arn)
+
+_same_account(_, arn) if contains(arn, "${")
 
 test("controls", condition) := "satisfied" if _host != condition.provider
 
