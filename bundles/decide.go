@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"time"
 
@@ -155,6 +156,9 @@ func (r *Role) read(result ast.Value, claims ast.Object, decision *trustcheck.De
 	decision.Stage = text(object, "stage")
 	decision.Assumed = texts(object, "assumed")
 	statuses := texts(object, "statuses")
+	if all := text(object, "all"); all != "" {
+		statuses = slices.Repeat([]string{all}, len(r.conditions))
+	}
 	if len(statuses) != len(r.conditions) {
 		return fmt.Errorf("the answer has %d conditions, the role %d", len(statuses), len(r.conditions))
 	}

@@ -18,14 +18,13 @@ import (
 //     the order in which encoding/json lets the last one win, where there are such twins;
 //   - remote_address: the caller's address as a network, without its port.
 //
-// Members that would be empty are left out.
+// An empty `numbers` says that every number is plain; the others are left out where they
+// would be empty.
 func claimsInput(claims ast.Object, context map[string]any) [][2]*ast.Term {
 	var input [][2]*ast.Term
 	numbers := ast.NewObject()
 	collectNumbers(claims, numbers)
-	if numbers.Len() > 0 {
-		input = append(input, ast.Item(ast.StringTerm("numbers"), ast.NewTerm(numbers)))
-	}
+	input = append(input, ast.Item(ast.StringTerm("numbers"), ast.NewTerm(numbers)))
 	if folded := twins(claims); folded.Len() > 0 {
 		input = append(input, ast.Item(ast.StringTerm("folded"), ast.NewTerm(folded)))
 	}

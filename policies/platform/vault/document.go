@@ -217,8 +217,8 @@ func unreadable(doc *trustcheck.Document, at string, object map[string]any, why 
 	for _, violation := range platform.Violations(schema(), object) {
 		field := strings.Split(violation.Pointer, "/")[1]
 		if _, err := decodeField(field, object[field]); err != nil {
-			return fmt.Errorf("%s:%d: %s: %s: %s", doc.File, doc.LineOf(at+violation.Pointer),
-				place(violation.Pointer), violation.Message, why)
+			return fmt.Errorf("%s:%d: %s: %s (schema %s): %s", doc.File, doc.LineOf(at+violation.Pointer),
+				place(violation.Pointer), violation.Message, violation.Rule, why)
 		}
 	}
 	return fmt.Errorf("%s:%d: %s", doc.File, doc.Line, why)

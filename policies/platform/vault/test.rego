@@ -37,14 +37,16 @@ test("algorithm", condition) := "satisfied" if object.get(_context, "alg", condi
 # again, rule by rule.
 test("plain_token", condition) := "satisfied" if {
 	input.context.alg in condition.algorithms
-	not input.numbers
 	_plain_claims
 	_now - condition.leeway.skew < input.claims.exp
 	_now + condition.leeway.skew >= input.claims.nbf
 	_now + condition.leeway.skew >= input.claims.iat
 }
 
+# Where the caller says that it looked for other numbers and found none, every number is
+# a plain integer of at most 15 digits.
 _plain_claims if {
+	input.numbers == {}
 	not input.folded
 	is_string(input.claims.iss)
 	is_string(input.claims.sub)
@@ -53,13 +55,7 @@ _plain_claims if {
 	is_number(input.claims.exp)
 	is_number(input.claims.nbf)
 	is_number(input.claims.iat)
-	floor(input.claims.exp) == input.claims.exp
-	floor(input.claims.nbf) == input.claims.nbf
-	floor(input.claims.iat) == input.claims.iat
-	input.claims.exp > 0
 	input.claims.nbf > 0
-	input.claims.iat > 0
-	input.claims.exp < 1000000000000000
 }
 
 # All registered claims at once; where this fails its parts say which.
