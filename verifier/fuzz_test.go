@@ -141,7 +141,7 @@ func FuzzVerify(f *testing.F) {
 			if len(codes(t, err)) == 0 {
 				t.Errorf("%q: refused without a reason", text)
 			}
-			if r := err.(*Refusal); r.Has(Disagreement) && len(r.Reasons) > 1 {
+			if r := (*Refusal)(nil); errors.As(err, &r) && r.Has(Disagreement) && len(r.Reasons) > 1 {
 				t.Errorf("%q: go-oidc was asked though %v", text, err)
 			}
 			return

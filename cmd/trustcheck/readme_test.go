@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"os/exec"
@@ -86,7 +87,7 @@ func runBlock(t *testing.T, root, path, block string) string {
 		shell.Dir = root
 		shell.Env = append(os.Environ(), "PATH="+path+":"+os.Getenv("PATH"), "NO_COLOR=1")
 		output, err := shell.CombinedOutput()
-		if _, exited := err.(*exec.ExitError); err != nil && !exited {
+		if exited := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exited) {
 			t.Fatalf("%s: %v", command, err)
 		}
 		printed.Write(output)

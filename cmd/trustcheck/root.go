@@ -91,10 +91,3 @@ func (s *shared) coloured() bool {
 	info, err := file.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
-
-// warn prints to standard error unless --quiet.
-func (s *shared) warn(format string, values ...any) {
-	if !s.quiet {
-		fmt.Fprintf(s.err, "trustcheck: warning: "+format+"\n", values...)
-	}
-}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -89,5 +88,5 @@ func (s *shared) runBatch(command *cobra.Command, file string, answerer func(fol
 	if err != nil {
 		return err
 	}
-	return batch.Run(command.Context(), io.Reader(in), s.out, lines)
+	return batch.Run(command.Context(), in, s.out, lines)
 }
