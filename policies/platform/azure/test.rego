@@ -70,10 +70,10 @@ tells(condition) := object.union_n([
 
 default _near(_) := []
 
-_near(condition) := [sprintf("AADSTS7002138: %s differs from the credential's only by case", [condition.claim])] if {
+_near(condition) := [concat("", ["AADSTS7002138: ", condition.claim, " differs from the credential's only by case"])] if {
 	_differs(condition)
 	lower(input.claims[condition.key]) == lower(condition.wanted)
-} else := [sprintf("%s: %s differs from the credential's only by a slash at the end", [substring(condition.message, 0, indexof(condition.message, ":")), condition.claim])] if {
+} else := [concat("", [split(condition.message, ":")[0], ": ", condition.claim, " differs from the credential's only by a slash at the end"])] if {
 	_differs(condition)
 	trim_suffix(input.claims[condition.key], "/") == trim_suffix(condition.wanted, "/")
 }

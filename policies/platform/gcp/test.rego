@@ -170,8 +170,10 @@ _doubtful(condition) if {
 	name in [claim, "*"]
 }
 
-# The length of a text in UTF-8.
-_bytes(text) := ((count(encoded) / 4) * 3) - count(regex.find_n("=", encoded, -1)) if encoded := base64.encode(text)
+# The length of a text in UTF-8: three bytes for four characters, less the padding.
+_bytes(text) := ((count(encoded) / 4) * 3) - (count(encoded) - count(trim_right(encoded, "="))) if {
+	encoded := base64.encode(text)
+}
 
 # METADATA
 # description: |
@@ -180,7 +182,7 @@ _bytes(text) := ((count(encoded) / 4) * 3) - count(regex.find_n("=", encoded, -1
 # scope: document
 tells(condition) := object.union_n([
 	{"got": got | got := input.claims[condition.key]},
-	{"message": sprintf("undecided: %s", [why]) | why := _open(condition)},
+	{"message": concat("", ["undecided: ", why]) | why := _open(condition)},
 	_lifetime(condition.name),
 ])
 
