@@ -119,7 +119,15 @@ answer := {"verdict": "allow", "stage": "", "all": "satisfied", "assumed": assum
 # description: |
 #   What only a token can tell of a platform's condition, by the condition's place: `got`,
 #   `message` and `assumption`, each where there is one.
-told[i] := platform_tells(_role.conditions[i].platform, _role.conditions[i]) if some i in _role.telling
+told[i] := platform_tells(condition.platform, condition) if {
+	some i in _role.telling
+	condition := _role.conditions[i]
+	_telling(condition.tells, statuses[i])
+}
+
+_telling("always", _)
+
+_telling("unless satisfied", status) if status != "satisfied"
 
 # METADATA
 # description: |

@@ -16,7 +16,7 @@ _outcome(condition, state) := _status[_truth[condition.if_missing]] if {
 }
 
 _outcome(condition, state) := _status[_truth["false" in {lower(text) | some text in condition.values}]] if {
-	state.is == "present"
+	_there(state)
 	condition.how == "null"
 	_readable(condition)
 }
@@ -25,6 +25,10 @@ _outcome(condition, state) := _status[_combined(condition.set, state.many, condi
 	state.is == "present"
 	condition.how != "null"
 }
+
+_there(state) if state.is == "present"
+
+_there(state) if state.there
 
 # Null asks for true or false.
 _readable(condition) if condition.how != "null"

@@ -143,7 +143,7 @@ _compared(operator, key, texts) := object.union_n([
 		"if_missing": _if_missing(operator, texts),
 		"settled": _settled(operator),
 		"empty": count(texts) == 0,
-		"tells": true,
+		"tells": _told_when(operator, key, texts),
 	}),
 	{"holds": operator.holds | operator.holds},
 	{"since": object.get(filled, ["announced", 1], 0) |
@@ -158,6 +158,14 @@ _compared(operator, key, texts) := object.union_n([
 ]) if {
 	wanted := _wanted(operator.how, texts)
 }
+
+# A condition that is satisfied has nothing to say beyond the claim that it reads, unless that
+# rests on an assumption.
+_told_when(operator, key, texts) := "unless satisfied" if {
+	_key(key).filled
+	operator.set != "all"
+	count(texts) > 0
+} else := "always"
 
 # This key tells whether the token's own list names the role.
 _with_role(key) := object.union(key, {"role_arn": input.document.role_arn}) if key.name == "sts:roleauthorizedbyidp"

@@ -211,7 +211,7 @@ _audience(values) := {"is": "absent", "why": "the claim aud is empty"} if {
 	count(values) == 1
 	is_string(values[0])
 	values[0] != ""
-} else := {"is": "unknown", "why": "what STS makes of this audience is not documented"}
+} else := {"is": "unknown", "there": true, "why": "what STS makes of this audience is not documented"}
 
 # Scalars that are no text become one.
 _valued(value, false) := {"is": "present", "values": _scalar(value), "many": false} if {
@@ -251,7 +251,8 @@ _never_there(name) if {
 	}
 }
 
-_service["sts:rolesessionname"] := _from_context("role_session_name")
+# Every request has a session name, so it is there even where nobody says what it is.
+_service["sts:rolesessionname"] := object.union({"there": true}, _from_context("role_session_name"))
 
 _service["aws:sourceip"] := _from_context("source_ip")
 

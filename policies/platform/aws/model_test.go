@@ -131,7 +131,8 @@ func (c modelCondition) holds(keys map[string]held, variables bool) truth {
 	form := operatorForm.FindStringSubmatch(c.Operator)
 	set, base, ifExists := form[1], form[2], form[3] != ""
 	value, there := keys[strings.ToLower(c.Key)]
-	if value.hidden {
+	// Every request has a session name, even where nobody says which.
+	if value.hidden && (base != "Null" || !strings.EqualFold(c.Key, "sts:RoleSessionName")) {
 		return open
 	}
 	if base == "Null" {

@@ -62,7 +62,7 @@ _misses(statement, action) if {
 }
 
 # What holds of a Deny statement speaks against the token.
-_denying(statement, conditions) := [object.union(condition, {"message": message}) |
+_denying(statement, conditions) := [object.union_n([condition, {"message": message}, {"tells": "always" | condition.tells}]) |
 	some condition in conditions
 	message := _denial(statement, condition)
 ]
@@ -171,7 +171,7 @@ _client_ids := [object.union_n([
 		"claim": "aud",
 		"operator": "one of the provider's client ids",
 		"clients": _clients,
-		"tells": true,
+		"tells": "always",
 		"source": "client_ids",
 		"message": "InvalidIdentityToken: Incorrect token audience",
 	}),
