@@ -100,8 +100,7 @@ type Gate struct {
 // route is a role with what is counted of it.
 type route struct {
 	Role
-	name  string
-	count [numCodes]atomic.Uint64
+	count []atomic.Uint64 // by the order of Codes
 }
 
 // SettingError says what is wrong with a Config. Setting is the member at fault in
@@ -159,7 +158,7 @@ func New(config Config) (*Gate, error) {
 		if err := checkRole(name, role); err != nil {
 			return nil, err
 		}
-		g.roles[name] = &route{Role: role, name: name}
+		g.roles[name] = &route{Role: role, count: make([]atomic.Uint64, len(Codes()))}
 	}
 	return g, nil
 }

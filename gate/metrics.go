@@ -14,9 +14,6 @@ import (
 	"github.com/trustcheck/trustcheck/gate/internal/exposition"
 )
 
-// numCodes is how many codes there are.
-const numCodes = 13
-
 // counters are what a gate counts. Role names come from the configuration and
 // reasons from fixed lists, so that no caller can make them many.
 type counters struct {
@@ -28,11 +25,10 @@ type counters struct {
 }
 
 func (g *Gate) count(role *route, answer *Answer, elapsed time.Duration) {
-	index := slices.Index(Codes(), answer.Code)
 	if role == nil {
 		g.counts.unknownRole.Add(1)
 	} else {
-		role.count[index].Add(1)
+		role.count[slices.Index(Codes(), answer.Code)].Add(1)
 	}
 	failed := 0
 	if answer.Code.Failed() {
