@@ -248,8 +248,9 @@ func decodeConfig(body map[string]any) map[string]any {
 
 // badPEM says which certificate or key of the configuration cannot be parsed.
 func badPEM(config map[string]any) string {
-	for _, field := range []string{"oidc_discovery_ca_pem", "jwks_ca_pem"} {
-		if given, _ := config[field].(string); given != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(given)) {
+	for field, source := range map[string]string{"oidc_discovery_ca_pem": "oidc_discovery_url", "jwks_ca_pem": "jwks_url"} {
+		given, _ := config[field].(string)
+		if given != "" && config[source] != "" && !x509.NewCertPool().AppendCertsFromPEM([]byte(given)) {
 			return "error checking " + field
 		}
 	}

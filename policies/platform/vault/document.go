@@ -253,6 +253,15 @@ func isCommaList(field string, value any) bool {
 	return isText && isList && err == nil
 }
 
+// decisive are the fields that a login depends on; what the others hold changes only the token
+// that Vault issues.
+var decisive = map[string]bool{
+	"role_type": true, "bound_audiences": true, "bound_subject": true, "bound_claims": true, "bound_claims_type": true,
+	"disable_bound_claims_parsing": true, "claim_mappings": true, "user_claim": true, "user_claim_json_pointer": true,
+	"groups_claim": true, "clock_skew_leeway": true, "expiration_leeway": true, "not_before_leeway": true,
+	"token_bound_cidrs": true, "bound_cidrs": true, "token_policies": true, "policies": true,
+}
+
 // knownOnly takes the members that are not known offline out of the role and returns, by
 // field name, what is to be said of them.
 func knownOnly(doc *trustcheck.Document, at string, role map[string]any) map[string]string {
@@ -263,6 +272,10 @@ func knownOnly(doc *trustcheck.Document, at string, role map[string]any) map[str
 			continue
 		}
 		field, member, nested := strings.Cut(inside, "/")
+		if !decisive[field] {
+			delete(role, field)
+			continue
+		}
 		unknown[field] = strings.TrimSpace(fmt.Sprintf("%s %s: %s", doc.Address, place(inside), why))
 		if claims, ok := role[field].(map[string]any); ok && nested {
 			name, _, _ := strings.Cut(member, "/")
