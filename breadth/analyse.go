@@ -30,7 +30,7 @@ const (
 // The bounds of one analysis, unless Limits say otherwise.
 const (
 	DefaultSearch   = 200_000
-	DefaultDeadline = 2 * time.Second
+	DefaultDeadline = 2500 * time.Millisecond
 )
 
 // Limits bound what one analysis may cost; past them it is undecided. Search counts the
@@ -116,11 +116,12 @@ type analysis struct {
 	refs, environments bool
 	lower              *lowering
 	tables             *tables
-	budget             int
-	worlds             []world
-	result             *Result
-	unknown            []string
-	generic            bool
+	// search bounds one search, budget what is left for all.
+	search, budget int
+	worlds         []world
+	result         *Result
+	unknown        []string
+	generic        bool
 }
 
 // world is what the issuer mints in one release.
@@ -147,17 +148,15 @@ func (a *Analyser) Analyse(ctx context.Context, subject Subject) (*Result, error
 		Subject: subject, ctx: ctx, bundle: a.bundle,
 		lower:  newLowering(ctx),
 		tables: newTables(),
+		search: cmp.Or(subject.Limits.Search, DefaultSearch),
 		budget: 2 * cmp.Or(subject.Limits.Search, DefaultSearch),
 	}
 	if err := work.prepare(); err != nil {
 		return nil, err
 	}
-	err := work.answer()
-	if limited(err) {
+	if err := work.answer(); limited(err) {
 		work.undecided("a limit was reached: " + err.Error())
-		err = nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return nil, err
 	}
 	work.result.Findings = work.findings()
@@ -232,10 +231,14 @@ func (a *analysis) own(names *issuer.Parts) {
 				}
 			}
 		}
+		values := c.Values
+		if claim == names.Subject && names.SubjectID != "" {
+			claim, values = names.ID, a.subjectIDs(c)
+		}
 		if !slices.Contains(names.Assigned, claim) {
 			return
 		}
-		for _, value := range c.Values {
+		for _, value := range values {
 			text := fmt.Sprint(value)
 			if _, known := a.facts.Runners[text]; known && claim == names.Runner {
 				continue
@@ -245,6 +248,19 @@ func (a *analysis) own(names *issuer.Parts) {
 			}
 		}
 	})
+}
+
+// subjectIDs are the project ids that a condition on the subject names.
+func (a *analysis) subjectIDs(c *bundles.Condition) []any {
+	var all []any
+	for _, start := range starts(c) {
+		if id, ok := strings.CutPrefix(start.text, a.model.Names.SubjectID); ok {
+			if part := start.upTo(id, ":"); !part.open && part.text != "" {
+				all = append(all, part.text)
+			}
+		}
+	}
+	return all
 }
 
 // interest settles which claims are looked at; choices that none depends on need not be
@@ -573,7 +589,7 @@ func (a *analysis) findIn(w *world, mode int, formula func(*ready) node) (*hit, 
 			}
 			continue
 		}
-		texts, err := q.search(a.ctx, goal, mode, nil, &a.budget)
+		texts, err := a.ask(q.question, goal, mode, nil)
 		if err != nil {
 			return nil, err
 		}
@@ -584,7 +600,17 @@ func (a *analysis) findIn(w *world, mode int, formula func(*ready) node) (*hit, 
 	return nil, nil
 }
 
-// answer asks the questions in order.
+// ask searches within what is left of the budget.
+func (a *analysis) ask(q *question, goal node, mode int, pinned map[int]string) (map[int]string, error) {
+	allowed := min(a.search, a.budget)
+	left := allowed
+	texts, err := q.search(a.ctx, goal, mode, pinned, &left)
+	a.budget -= allowed - max(left, 0)
+	return texts, err
+}
+
+// answer asks the questions in order. What a limit cuts short leaves the others alone: a
+// token that was found is a token.
 func (a *analysis) answer() error {
 	if a.Role.Refused != "" {
 		a.dead("the platform refuses to store the role: " + a.Role.Refused)
@@ -594,29 +620,49 @@ func (a *analysis) answer() error {
 		return err
 	}
 	alive, _, err := a.find(may, func(q *ready) node { return q.forms.all(q.role[may], q.world[may]) })
-	if err != nil {
+	if err != nil && !limited(err) {
 		return err
 	}
-	if alive == nil {
+	if alive == nil && err == nil {
 		a.dead(a.deadBecause()...)
 		return nil
 	}
 	if !(a.scope.Inferred && !a.tenants.named()) {
 		someone, _, err := a.find(may, func(q *ready) node { return q.inside[may] })
-		if err != nil {
+		if err != nil && !limited(err) {
 			return err
 		}
-		if someone == nil {
+		if someone == nil && err == nil {
 			a.undecided("the scope contradicts itself: no token that the issuer mints lies inside " + a.scope.String())
 			return nil
 		}
 	}
+	var cut error
 	for _, name := range Attackers() {
-		if err := a.askAttacker(name); err != nil {
+		if err := a.askAttacker(name); limited(err) {
+			cut = err
+		} else if err != nil {
 			return err
 		}
 	}
+	if a.foundOutside() {
+		return nil
+	}
+	if cut != nil {
+		return cut
+	}
 	return a.overall()
+}
+
+// foundOutside reports whether an attacker's token shows that the role is broad.
+func (a *analysis) foundOutside() bool {
+	for _, name := range Attackers() {
+		if token := a.result.Tokens[name]; token != nil && name != Recycler && !token.Inside {
+			a.broad(name, token)
+			return true
+		}
+	}
+	return false
 }
 
 // askAttacker answers one attacker's question.
@@ -662,12 +708,6 @@ func (a *analysis) askAttacker(name string) error {
 
 // overall answers about the scope.
 func (a *analysis) overall() error {
-	for _, name := range Attackers() {
-		if token := a.result.Tokens[name]; token != nil && name != Recycler && !token.Inside {
-			a.broad(name, token)
-			return nil
-		}
-	}
 	outside := func(mode int) func(*ready) node {
 		return func(q *ready) node {
 			return q.forms.all(q.role[mode], q.world[mode], q.forms.not(q.inside[1-mode]))
@@ -813,7 +853,9 @@ func (a *analysis) deadBecause() []string {
 				continue
 			}
 			condition := &a.stages[s].Ways[0].Conditions[c]
-			why = append(why, a.deadCondition(condition))
+			if reason := a.deadCondition(condition); !slices.Contains(why, reason) {
+				why = append(why, reason)
+			}
 		}
 	}
 	if len(why) == 0 {

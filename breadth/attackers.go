@@ -311,9 +311,13 @@ func (a *analysis) conjoin(q *question, may bool, parts ...func(*question) (node
 func (a *analysis) defines(name string) bool {
 	roots := a.tenants.roots()
 	switch name {
-	case Outsider, Lured:
+	case Lured:
 		return true
-	case Lookalike, Recycler:
+	case Outsider:
+		return a.facts.Registration != "closed"
+	case Lookalike:
+		return len(roots) > 0 && a.facts.Registration != "closed"
+	case Recycler:
 		return len(roots) > 0
 	case Sibling:
 		return slices.ContainsFunc(roots, func(root string) bool { return !slices.Contains(a.tenants.groups, root) })
@@ -594,7 +598,7 @@ func (a *analysis) ownWorld(q *question, may bool) (node, error) {
 	if err != nil {
 		return no, err
 	}
-	if !may && !a.usualSubject(q) {
+	if (!may || a.facts.knows("subject_template")) && !a.usualSubject(q) {
 		facts = no
 	}
 	paired, err := a.paired(q)
@@ -617,7 +621,8 @@ func (a *analysis) forkWorld(q *question, may bool) (node, error) {
 		return no, err
 	}
 	if q.claims[a.model.Names.JobPath].Absent {
-		return q.forms.any(q.forms.not(source), environment), nil
+		paired, err := a.paired(q)
+		return q.forms.all(q.forms.any(q.forms.not(source), environment), paired), err
 	}
 	parent, err := a.tenant(q, true, false)
 	if err != nil {
@@ -629,9 +634,40 @@ func (a *analysis) forkWorld(q *question, may bool) (node, error) {
 			return no, err
 		}
 	}
+	if (!may || a.facts.knows("subject_template")) && !a.usualSubject(q) {
+		ref = no
+	}
+	apart, err := a.apart(q)
+	if err != nil {
+		return no, err
+	}
+	paired, err := a.paired(q)
 	return q.forms.all(
 		q.forms.any(q.forms.not(source), q.forms.all(parent, ref)),
-		q.forms.any(q.forms.not(parent), environment)), nil
+		q.forms.any(q.forms.not(parent), environment), apart, paired), err
+}
+
+// apart says that no project that the scope names is its own fork.
+func (a *analysis) apart(q *question) (node, error) {
+	names := &a.model.Names
+	parts := []node{yes}
+	for _, pair := range []struct {
+		source, parent string
+		values         []string
+	}{{names.Path, names.JobPath, a.tenants.paths}, {names.ID, names.JobID, a.tenants.ids}} {
+		for _, value := range pair.values {
+			source, err := q.claimIs(pair.source, true, value)
+			if err != nil {
+				return no, err
+			}
+			parent, err := q.claimIs(pair.parent, true, value)
+			if err != nil {
+				return no, err
+			}
+			parts = append(parts, q.forms.not(q.forms.all(source, parent)))
+		}
+	}
+	return q.forms.all(parts...), nil
 }
 
 func (a *analysis) factsHold(q *question, may bool) (node, error) {
@@ -668,16 +704,21 @@ func (a *analysis) paired(q *question) (node, error) {
 	parts := []node{yes}
 	for _, circle := range a.scope.Circles {
 		constraints := tenantConstraints(circle, names)
-		for _, pair := range [][2]string{{names.Path, names.ID}, {names.Group, names.GroupID}} {
-			name, id := oneValue(constraints, pair[0]), oneValue(constraints, pair[1])
-			if name == "" || id == "" {
+		for _, pair := range []struct{ name, id, ofName, ofID string }{
+			{names.Path, names.ID, names.Path, names.ID},
+			{names.Group, names.GroupID, names.Group, names.GroupID},
+			{names.JobPath, names.JobID, names.Path, names.ID},
+			{names.JobGroup, names.JobGroupID, names.Group, names.GroupID},
+		} {
+			name, id := oneValue(constraints, pair.ofName), oneValue(constraints, pair.ofID)
+			if name == "" || id == "" || q.claims[pair.name].Absent {
 				continue
 			}
-			here, err := q.claimIs(pair[0], true, name)
+			here, err := q.claimIs(pair.name, true, name)
 			if err != nil {
 				return no, err
 			}
-			known, err := q.claimIs(pair[1], true, id)
+			known, err := q.claimIs(pair.id, true, id)
 			if err != nil {
 				return no, err
 			}
@@ -777,12 +818,38 @@ func owned(stages []bundles.Stage, names *issuer.Parts) map[string][]string {
 		for _, text := range textsIn(wanted) {
 			if !strings.Contains(text, "*") {
 				all[claim] = append(all[claim], regexp.QuoteMeta(text))
-			} else if domain, ok := strings.CutPrefix(text, "*@"); ok && !strings.Contains(domain, "*") {
-				all[claim] = append(all[claim], `[^@]*@`+regexp.QuoteMeta(domain))
+			} else if pattern, ok := ownedMail(text); ok {
+				all[claim] = append(all[claim], pattern)
 			}
 		}
 	})
 	return all
+}
+
+// ownedMail is the pattern of the addresses that a glob such as *@acme.example means,
+// unless anyone can have one of these.
+func ownedMail(glob string) (string, bool) {
+	rest, ok := strings.CutPrefix(glob, "*")
+	if !ok || strings.Contains(rest, "*") {
+		return "", false
+	}
+	subdomains := `(?:[^@]*\.)?`
+	domain, exact := strings.CutPrefix(rest, "@")
+	if exact {
+		subdomains = ""
+	}
+	domain = strings.TrimPrefix(domain, ".")
+	if !strings.Contains(domain, ".") || strings.Contains(domain, "@") || slices.Contains(publicMail, domain) {
+		return "", false
+	}
+	return `[^@]*@` + subdomains + regexp.QuoteMeta(domain), true
+}
+
+// publicMail are domains at which anyone gets an address, as of November 2026.
+var publicMail = []string{
+	"gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com", "icloud.com", "me.com",
+	"proton.me", "protonmail.com", "gmx.de", "gmx.net", "gmx.com", "web.de", "aol.com", "mail.com", "zoho.com",
+	"yandex.com", "yandex.ru", "mail.ru", "qq.com", "163.com", "fastmail.com", "tutanota.com", "users.noreply.gitlab.com",
 }
 
 // eachCondition visits the conditions of ways, those that a role wants satisfied.

@@ -69,7 +69,7 @@ func (a *analysis) plainest(h *hit) (map[int]string, error) {
 				continue
 			}
 			pinned[i] = candidate
-			found, err := h.search(a.ctx, h.goal, sure, pinned, &a.budget)
+			found, err := a.ask(h.question, h.goal, sure, pinned)
 			if err != nil {
 				return nil, err
 			}
