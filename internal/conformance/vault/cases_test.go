@@ -44,6 +44,9 @@ func TestCaseExpectsWhatThePluginDoesNot(t *testing.T) {
 			if !slices.Contains(provenances, c.Provenance) || c.Source == "" {
 				t.Errorf("%s: %s: want a source and a provenance of %q, got %q", file, c.ID, provenances, c.Provenance)
 			}
+			if otherVault(c) {
+				continue // This plugin is asked about itself only.
+			}
 			got, err := o.Answer(c)
 			if err != nil {
 				t.Errorf("%s: %s: %v", file, c.ID, err)
@@ -65,6 +68,9 @@ func TestCaseExpectsWhatThePluginDoesNot(t *testing.T) {
 		}
 	}
 }
+
+// otherVault tells cases about another version of Vault, or about OpenBao.
+func otherVault(c Case) bool { return c.Context.Version != "" || c.Context.Flavor != "" }
 
 // writeCases writes a list of one case a line.
 func writeCases(t *testing.T, file string, cases []Case) {

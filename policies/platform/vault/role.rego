@@ -364,7 +364,7 @@ _groups_claim := [object.union(_place({"pointer": _role.groups_claim}), {
 	_role.groups_claim != ""
 ]
 
-_bound_claims := [object.union_n([_place({"pointer": claim}), _bound_test(wanted, input.document.spellings[claim]), {
+_bound_claims := [object.union_n([_place({"pointer": claim}), _bound_test(wanted, _spellings(claim)), {
 	"claim": claim,
 	"wanted": wanted,
 	"source": sprintf("bound_claims.%s", [claim]),
@@ -451,6 +451,11 @@ _bound_test(wanted, _) := {"test": "pattern_any", "operator": "matches", "patter
 	some glob in _globs(wanted)
 	contains(glob, "*")
 }
+
+# A bound number is compared by its spelling, where numbers can be bound at all.
+_spellings(claim) := input.document.spellings[claim] if _numbers_bindable
+
+_spellings(claim) := [null | some _ in input.document.spellings[claim]] if not _numbers_bindable
 
 _listable(wanted) if type_name(wanted) in {"string", "boolean", "number", "array"}
 
