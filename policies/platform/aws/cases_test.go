@@ -17,9 +17,9 @@ import (
 	"github.com/trustcheck/trustcheck/verifier"
 )
 
-// case_ is one role, one token and what AWS makes of them. Provenance is observed (somebody
+// knownCase is one role, one token and what AWS makes of them. Provenance is observed (somebody
 // ran it), documented or inferred; source says where.
-type case_ struct {
+type knownCase struct {
 	ID         string          `json:"id"`
 	Title      string          `json:"title"`
 	Role       json.RawMessage `json:"role"`
@@ -53,7 +53,7 @@ func TestEveryCaseHasItsAnswer(t *testing.T) {
 	}
 }
 
-func answerCase(t *testing.T, bundle *bundles.Bundle, known case_) {
+func answerCase(t *testing.T, bundle *bundles.Bundle, known knownCase) {
 	if known.Provenance != "observed" && known.Provenance != "documented" && known.Provenance != "inferred" {
 		t.Errorf("provenance %q: want observed, documented or inferred", known.Provenance)
 	}
@@ -124,7 +124,7 @@ func TestOddClaimsStopNoEvaluation(t *testing.T) {
 	}
 }
 
-func answered(t *testing.T, bundle *bundles.Bundle, role *bundles.Role, known case_, claims map[string]json.RawMessage) {
+func answered(t *testing.T, bundle *bundles.Bundle, role *bundles.Role, known knownCase, claims map[string]json.RawMessage) {
 	t.Helper()
 	text, err := json.Marshal(claims)
 	if err != nil {
@@ -184,13 +184,13 @@ func load(t testing.TB) *bundles.Bundle {
 	return bundle
 }
 
-func readCases(t testing.TB) []case_ {
+func readCases(t testing.TB) []knownCase {
 	t.Helper()
 	files, err := filepath.Glob("cases/*.json")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("cases: %v, %v", files, err)
 	}
-	var all []case_
+	var all []knownCase
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -198,7 +198,7 @@ func readCases(t testing.TB) []case_ {
 		}
 		decoder := json.NewDecoder(bytes.NewReader(text))
 		decoder.DisallowUnknownFields()
-		var cases []case_
+		var cases []knownCase
 		if err := decoder.Decode(&cases); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}

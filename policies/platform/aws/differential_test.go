@@ -87,8 +87,8 @@ func compareSeed(t *testing.T, bundle *bundles.Bundle, seed uint64, texts []stri
 		got := decide(t, bundle, role, spelledClaims, map[string]any{"provider_arn": modelProvider, "keys": given}, modelNow)
 		seen[want]++
 		if got.Verdict != want {
-			given_, _ := json.Marshal(given)
-			t.Fatalf("seed %d: Rego %s, model %s\npolicy %s\nclaims %s\nkeys %s\n%s", seed, got.Verdict, want, text, spelledClaims, given_, spelled(got.Reasons))
+			spelledKeys, _ := json.Marshal(given)
+			t.Fatalf("seed %d: Rego %s, model %s\npolicy %s\nclaims %s\nkeys %s\n%s", seed, got.Verdict, want, text, spelledClaims, spelledKeys, spelled(got.Reasons))
 		}
 	}
 	return seen
