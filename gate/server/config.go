@@ -17,6 +17,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v5"
 	"gopkg.in/yaml.v3"
 
+	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/gate/face"
 )
 
@@ -306,6 +307,9 @@ func (c *Config) validate(value any) error {
 
 // check holds what the schema cannot say.
 func (c *Config) check() error {
+	if asked := time.Duration(c.Limits.Evaluation); asked > bundles.DefaultDeadline {
+		return c.at("/limits/evaluation", "want at most %v, got %v", bundles.DefaultDeadline, asked)
+	}
 	for i, listener := range c.Listeners {
 		paths := map[string]bool{}
 		for j, route := range listener.Routes {

@@ -75,6 +75,7 @@ func TestMistakeInTheConfigurationIsServed(t *testing.T) {
 		{"alias", `["https://vault.example.com"]`, `&a ["https://vault.example.com"]`, "gate.yaml:3: issuers.0.audiences: want no anchors and aliases"},
 		{"number that is none", "leeway: 30s", "leeway: 0x1e", "gate.yaml:5: issuers.0.leeway: want a text, a JSON number"},
 		{"identity over a cookie", "admin:", "identity: {Cookie: sub}\nadmin:", "gate.yaml:19: identity: Cookie: want a name that begins with X-"},
+		{"deadline that the policies do not keep", "admin:", "limits: {evaluation: 2s}\nadmin:", "gate.yaml:19: limits.evaluation: want at most 1s, got 2s"},
 		{"second document", "admin:", "---\nadmin:", "want one YAML document, got another"},
 	} {
 		text := strings.Replace(good, test.old, test.new, 1)

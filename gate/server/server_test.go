@@ -138,7 +138,7 @@ listeners:
 admin: {address: "127.0.0.1:0"}
 identity: {X-Ci-Project: project_path, X-Ci-Environment: environment}
 # Tests share their machine with other tests.
-limits: {evaluation: 10s, key_wait: 5s}
+limits: {evaluation: 1s, key_wait: 5s}
 %s`, issuer.URL, gatetest.Audience, more)
 }
 

@@ -151,7 +151,7 @@ func (i *Issuer) Verifier(t testing.TB) *verifier.Verifier {
 // Bundle opens the policies.
 func Bundle(t testing.TB) *bundles.Bundle {
 	t.Helper()
-	bundle, err := bundles.Open(context.Background(), bundles.Options{})
+	bundle, err := bundles.Open(context.Background(), bundles.Options{Deadline: 10 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
