@@ -18,10 +18,10 @@ import (
 // MaxLine bounds one line of input, in bytes.
 const MaxLine = 8 << 20
 
-// Answerer answers one line; id is what the line is called. The answer is marshalled as
-// it is; an error is reported for the line and does not stop the rest.
+// Answerer answers one line; number stands for the id of a line without one. The answer is
+// marshalled as it is; an error is reported for the line and does not stop the rest.
 type Answerer interface {
-	Answer(ctx context.Context, id json.RawMessage, line []byte) (any, error)
+	Answer(ctx context.Context, number json.RawMessage, line []byte) (any, error)
 }
 
 // Run answers every line of in. The error is for input that cannot be read and output
@@ -82,21 +82,26 @@ type failure struct {
 }
 
 func answer(ctx context.Context, answerer Answerer, number int, line []byte) any {
+	id, _ := json.Marshal(number)
+	result, err := answerer.Answer(ctx, id, line)
+	if err == nil {
+		return result
+	}
 	var named struct {
 		ID json.RawMessage `json:"id"`
 	}
-	id, _ := json.Marshal(number)
-	if err := json.Unmarshal(line, &named); err != nil {
+	if json.Unmarshal(line, &named) != nil {
 		return failure{ID: id, Error: fmt.Sprintf("want a JSON object: %v", err)}
 	}
-	if len(named.ID) > 0 {
-		id = named.ID
+	return failure{ID: called(named.ID, id), Error: err.Error()}
+}
+
+// called is what a line calls itself, or its number.
+func called(own, number json.RawMessage) json.RawMessage {
+	if len(own) == 0 {
+		return number
 	}
-	result, err := answerer.Answer(ctx, id, line)
-	if err != nil {
-		return failure{ID: id, Error: err.Error()}
-	}
-	return result
+	return own
 }
 
 // decode reads a line strictly: an unknown member is an error that names it.

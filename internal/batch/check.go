@@ -63,11 +63,12 @@ type refused struct {
 }
 
 // Answer decides about one line.
-func (c *Check) Answer(ctx context.Context, id json.RawMessage, line []byte) (any, error) {
+func (c *Check) Answer(ctx context.Context, number json.RawMessage, line []byte) (any, error) {
 	var asked checkLine
 	if err := decode(line, &asked); err != nil {
 		return nil, err
 	}
+	id := called(asked.ID, number)
 	if len(asked.Role) == 0 {
 		return nil, errors.New("role: want the platform's own document, got nothing")
 	}

@@ -100,7 +100,7 @@ func (l *Lint) subject(asked lintLine) (breadth.Subject, error) {
 		subject.Now = asked.Now.Time
 	}
 	if subject.Issuer == "" {
-		subject.Issuer = configured(asked.Context)
+		subject.Issuer = ConfiguredIssuer(asked.Context)
 	}
 	var err error
 	if given(asked.Scope) {
@@ -116,8 +116,8 @@ func (l *Lint) subject(asked lintLine) (breadth.Subject, error) {
 
 func given(value json.RawMessage) bool { return len(value) > 0 && string(value) != "null" }
 
-// configured is the issuer that Vault's auth method is set to, where it names one.
-func configured(context map[string]any) string {
+// ConfiguredIssuer is the issuer that Vault's auth method is set to, where it names one.
+func ConfiguredIssuer(context map[string]any) string {
 	config, ok := context["config"].(map[string]any)
 	if !ok {
 		return ""

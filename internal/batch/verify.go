@@ -60,11 +60,12 @@ type verified struct {
 }
 
 // Answer verifies the token of one line.
-func (v *Verify) Answer(ctx context.Context, id json.RawMessage, line []byte) (any, error) {
+func (v *Verify) Answer(ctx context.Context, number json.RawMessage, line []byte) (any, error) {
 	var asked verifyLine
 	if err := decode(line, &asked); err != nil {
 		return nil, err
 	}
+	id := called(asked.ID, number)
 	ready, err := v.verifier(asked.trusted)
 	if err != nil {
 		return nil, err
