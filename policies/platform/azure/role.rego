@@ -47,7 +47,7 @@ _exactly(claim, of, message) := object.union(object.filter(of, ["source", "point
 	"reads": "claim",
 	"platform": "azure",
 	"name": "exactly",
-	"tells": true,
+	"tells": "unless satisfied",
 	"claim": claim,
 	"key": claim,
 	"operator": "equals",
@@ -88,7 +88,7 @@ _term(expression, term) := object.union(_place(expression), {
 	"reads": "claim",
 	"platform": "azure",
 	"name": "matches",
-	"tells": true,
+	"tells": "always",
 	"claim": term.claim,
 	"key": term.claim,
 	"operator": "matches",
@@ -131,7 +131,7 @@ _audience(c) := _own("audience", object.union(_place(c.audiences), {
 	"values": c.audiences.value,
 	"analysis": "formula",
 	"formula": {"true": fits, "false": {"op": "not", "of": [fits]}},
-	"tells": true,
+	"tells": "unless satisfied",
 	"message": "AADSTS700212: No matching federated identity record found for presented assertion audience",
 })) if {
 	fits := {"op": "any", "of": [{"op": "test", "test": {"path": ["assertion", "aud"], kind: c.audiences.value}} | some kind in ["values", "elements"]]}
@@ -154,7 +154,7 @@ _times := [_own(name, {
 	"key": claim,
 	"operator": operator,
 	"analysis": "free",
-	"tells": true,
+	"tells": "always",
 	"message": message,
 }) |
 	some [claim, name, operator, message] in [

@@ -268,8 +268,7 @@ func (r *reading) context(context map[string]any) error {
 	}
 	for _, member := range (at{value: context["member"], place: "member", elsewhere: true}).items() {
 		if member.value != nil {
-			r.policy = true
-			r.member(member, "", at{}, at{})
+			r.member(member, "", at{})
 		}
 	}
 	return nil

@@ -3,6 +3,7 @@ package gcp
 import (
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -66,9 +67,8 @@ func (r *reading) grant(one at) error {
 		return r.wrong(one, "a resource")
 	}
 	if policy := one.member("policy_data", object["policy_data"]); policy.value != nil || r.hidden(policy) {
-		r.use(policy)
 		if policy.value == nil {
-			r.policy = true
+			r.unknownMember(policy, "", at{})
 			return nil
 		}
 		return r.bindingsOf(policy)
@@ -94,19 +94,19 @@ func (r *reading) membersOf(one at, object map[string]any) error {
 		given := one.member(member, object[member])
 		if object[member] == nil {
 			if r.hidden(given) {
-				r.use(given)
+				r.unknownMember(given, name, condition)
 			}
 			continue
 		}
 		for _, each := range given.items() {
 			if each.value == nil && r.hidden(each) {
-				r.use(each)
+				r.unknownMember(each, name, condition)
 				continue
 			}
 			if _, ok := each.value.(string); !ok {
 				return r.wrong(each, "a text")
 			}
-			r.member(each, name, role, condition)
+			r.member(each, name, condition)
 		}
 	}
 	return nil
@@ -114,8 +114,9 @@ func (r *reading) membersOf(one at, object map[string]any) error {
 
 // member reads a member. Who is no federated identity is left out: users, groups, service
 // accounts and domains are not what a token turns into.
-func (r *reading) member(one at, role string, _ at, condition at) {
+func (r *reading) member(one at, role string, condition at) {
 	text, _ := one.value.(string)
+	r.policy = true
 	b := &binding{at: one, role: role, member: text, condition: condition}
 	parts := principal.FindStringSubmatch(text)
 	switch {
@@ -133,6 +134,32 @@ func (r *reading) member(one at, role string, _ at, condition at) {
 	}
 	r.bindings = append(r.bindings, b)
 }
+
+// unknownMember reads a member that is not known offline. Its reason may show the parts that
+// are: before a pool exists nobody knows its project's number, and everybody the rest.
+func (r *reading) unknownMember(one at, role string, condition at) {
+	why := r.doc.Unknown[one.pointer]
+	if quoted, err := strconv.QuotedPrefix(why); err == nil {
+		text, _ := strconv.Unquote(quoted)
+		text = projectHole.ReplaceAllString(text, "projects/?/")
+		if parts := principal.FindStringSubmatch(text); parts != nil && !strings.Contains(text, "${") {
+			one.value = text
+			r.member(one, role, condition)
+			return
+		}
+	}
+	if why == "" {
+		why = "it is not known offline"
+	}
+	r.policy = true
+	r.bindings = append(r.bindings, &binding{at: one, role: role, condition: condition, what: "unread", why: why})
+}
+
+// projectHole is a project's number that is not known, as carriers show it.
+var projectHole = regexp.MustCompile(`projects/\$\{[^}]*\}/`)
+
+// unnumbered stands for a project's number that is not known.
+const unnumbered = "?"
 
 func (b *binding) names(scheme, rest string) {
 	attribute := principalAttribute.FindStringSubmatch(rest)
@@ -162,7 +189,7 @@ func (b *binding) decoded() (string, bool) {
 func (b *binding) described() map[string]any {
 	described := map[string]any{
 		"role": b.role, "member": b.member, "what": b.what, "why": b.why,
-		"project": b.project, "numbered": digits.MatchString(b.project), "pool": b.pool,
+		"project": b.project, "numbered": b.project == unnumbered || digits.MatchString(b.project), "pool": b.pool,
 		"attribute": b.attribute, "value": b.value, "formulas": b.formulas,
 	}
 	if plain, ok := b.decoded(); ok {

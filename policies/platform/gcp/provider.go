@@ -34,6 +34,8 @@ type provider struct {
 	mappings  []at // by key, in order
 	keys      []string
 	condition at
+	// hidden names what is not known offline: "audiences", "mapping".
+	hidden []any
 }
 
 // pool is a workload identity pool's own resource.
@@ -153,6 +155,12 @@ func (r *reading) oidc(p *provider, oidc at) error {
 	}
 	if p.audiences.place == "" {
 		p.audiences = oidc.member("allowedAudiences", nil)
+		if snake := oidc.member("allowed_audiences", nil); r.hidden(snake) {
+			p.audiences = snake
+		}
+	}
+	if r.hidden(p.audiences) {
+		p.hidden = append(p.hidden, "audiences")
 	}
 	if list, ok := p.audiences.value.([]any); ok {
 		for i, item := range list {
@@ -167,6 +175,9 @@ func (r *reading) oidc(p *provider, oidc at) error {
 }
 
 func (r *reading) mapping(p *provider, mapping at) error {
+	if r.hidden(mapping) {
+		p.hidden = append(p.hidden, "mapping")
+	}
 	object, ok := mapping.value.(map[string]any)
 	if !ok && mapping.value != nil {
 		return r.wrong(mapping, "an object of expressions")
@@ -240,6 +251,7 @@ func (p *provider) described(t *translation) map[string]any {
 		"issuer":    value(p.issuer),
 		"audiences": value(p.audiences),
 		"mappings":  mappings,
+		"hidden":    append([]any{}, p.hidden...),
 		"mapped":    t.path("mapped"),
 	}
 	own := map[string]any{}

@@ -107,7 +107,7 @@ _issuer(p) := _own("issuer", object.union_n([_shown(p.issuer), _texts(["iss"], v
 	"wanted": p.issuer.value,
 	"values": values,
 	"unsure": [concat("", [p.issuer.value, "/"])],
-	"tells": true,
+	"tells": "unless satisfied",
 	"message": "invalid_grant: the issuer in the ID token does not match the expected one",
 }])) if {
 	is_string(p.issuer.value)
@@ -120,14 +120,22 @@ _issuer(p) := _own("issuer", object.union_n([_shown(p.issuer), _texts(["iss"], v
 	"message": "undecided: the provider's issuer is not known",
 })
 
-_audience(p) := _own("audience", object.union_n([_shown(p.audiences), _audience_formula(values, unsure), {
+_audience(p) := object.union(_shown(p.audiences), {
+	"test": "unknown",
+	"claim": "aud",
+	"key": "aud",
+	"operator": "one of",
+	"message": "undecided: the allowed audiences are not known",
+}) if {
+	"audiences" in p.hidden
+} else := _own("audience", object.union_n([_shown(p.audiences), _audience_formula(values, unsure), {
 	"claim": "aud",
 	"key": "aud",
 	"operator": "one of",
 	"wanted": values,
 	"values": values,
 	"unsure": unsure,
-	"tells": true,
+	"tells": "unless satisfied",
 	"message": "invalid_grant: the audience in the ID token does not match the expected one",
 }])) if {
 	values := _audiences(p)
@@ -158,7 +166,7 @@ _times := [_own(name, {
 	"key": claim,
 	"operator": operator,
 	"analysis": "free",
-	"tells": true,
+	"tells": {"issued_at": "unless satisfied", "expiry": "always"}[name],
 	"message": message,
 }) |
 	some [claim, name, operator, message] in [
@@ -181,7 +189,7 @@ _mapping(m) := object.union_n([_shown(m), _claim_of(m), {
 	"doubts": m.needs,
 	"names": m.reads,
 	"failing": object.get(input.context, "failed_mapping", ""),
-	"tells": true,
+	"tells": "unless satisfied",
 	"operator": _mapped_type[m.key],
 	"analysis": "formula",
 	"formula": m.formula,
@@ -228,7 +236,7 @@ _condition_test(c) := object.union(_shown(c), {
 	"path": c.path,
 	"doubts": c.needs,
 	"names": c.reads,
-	"tells": true,
+	"tells": "unless satisfied",
 	"operator": "is true",
 	"wanted": c.expression,
 	"analysis": "formula",
@@ -308,13 +316,13 @@ _same(p, b) := "no" if {
 	p.pool != ""
 } else := "no" if {
 	not b.numbered
-} else := "no" if {
-	p.project != ""
-	p.project != b.project
+} else := "unknown" if {
+	"" in {p.project, p.pool}
+} else := "unknown" if {
+	b.project == "?"
 } else := "yes" if {
-	p.project != ""
-	p.pool != ""
-} else := "unknown"
+	p.project == b.project
+} else := "no"
 
 _not_the_pool(b) := sprintf("projects/%s is no project number: a member with a project's id never matches", [b.project]) if {
 	not b.numbered
@@ -324,7 +332,7 @@ _pool(p, b) := [object.union(_shown(b), {
 	"test": "unknown",
 	"operator": "names the pool",
 	"wanted": b.member,
-	"message": "undecided: the project number of the provider is not known",
+	"message": "undecided: the project number is not known",
 })] if {
 	_pool_of(p, b) == "unknown"
 	b.what != "unread"
@@ -337,7 +345,7 @@ _member(p, i, b) := [_own("member", object.union_n([_shown(b), _claim_of(mapping
 	"what": b.what,
 	"value": b.value,
 	"decoded": object.get(b, "decoded", b.value),
-	"tells": true,
+	"tells": "unless satisfied",
 	"operator": _member_operator[b.what],
 	"wanted": b.value,
 	"analysis": "formula",
@@ -356,6 +364,8 @@ _member(p, i, b) := [_own("member", object.union_n([_shown(b), _claim_of(mapping
 	b.what == "authenticated"
 } else := [object.union(_shown(b), {"test": "unknown", "operator": "is", "wanted": b.member, "message": sprintf("undecided: %s", [b.why])})] if {
 	b.what == "unread"
+} else := [object.union(_shown(b), {"test": "unknown", "operator": "is", "wanted": b.member, "message": "undecided: the mapping is not known"})] if {
+	"mapping" in p.hidden
 } else := [object.union(_shown(b), {"test": "never", "operator": "is", "wanted": b.member, "message": sprintf("the provider does not map %s", [b.attribute])})]
 
 _member_operator := {"subject": "equals", "attribute": "equals", "group": "has the group"}
