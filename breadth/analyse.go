@@ -144,13 +144,7 @@ func (a *Analyser) Analyse(ctx context.Context, subject Subject) (*Result, error
 	limit := cmp.Or(subject.Limits.Deadline, DefaultDeadline)
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	work := &analysis{
-		Subject: subject, ctx: ctx, bundle: a.bundle,
-		lower:  newLowering(ctx),
-		tables: newTables(),
-		search: cmp.Or(subject.Limits.Search, DefaultSearch),
-		budget: 2 * cmp.Or(subject.Limits.Search, DefaultSearch),
-	}
+	work := newAnalysis(ctx, a.bundle, subject)
 	if err := work.prepare(); err != nil {
 		return nil, err
 	}
@@ -159,8 +153,36 @@ func (a *Analyser) Analyse(ctx context.Context, subject Subject) (*Result, error
 	} else if err != nil {
 		return nil, err
 	}
+	work.change()
 	work.result.Findings = work.findings()
 	return work.result, nil
+}
+
+func newAnalysis(ctx context.Context, bundle *bundles.Bundle, subject Subject) *analysis {
+	return &analysis{
+		Subject: subject, ctx: ctx, bundle: bundle,
+		lower:  newLowering(ctx),
+		tables: newTables(),
+		search: cmp.Or(subject.Limits.Search, DefaultSearch),
+		budget: 2 * cmp.Or(subject.Limits.Search, DefaultSearch),
+	}
+}
+
+// change looks for the change that closes a broad role or revives a dead one.
+func (a *analysis) change() {
+	if !a.changeable() {
+		return
+	}
+	switch a.result.Verdict {
+	case Broad:
+		a.result.Witness.Fix = a.closing(a.result.Witness)
+	case Dead:
+		a.result.Nearest = a.reviving()
+	case Tight:
+		if token := a.result.Tokens[Developer]; token != nil {
+			token.Fix = a.closing(token)
+		}
+	}
 }
 
 // prepare reads the role and settles issuer, model, scope and what is looked at.

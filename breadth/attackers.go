@@ -839,17 +839,19 @@ func ownedMail(glob string) (string, bool) {
 		subdomains = ""
 	}
 	domain = strings.TrimPrefix(domain, ".")
-	if !strings.Contains(domain, ".") || strings.Contains(domain, "@") || slices.Contains(publicMail, domain) {
+	if !strings.Contains(domain, ".") || strings.Contains(domain, "@") || slices.Contains(publicMail(), domain) {
 		return "", false
 	}
 	return `[^@]*@` + subdomains + regexp.QuoteMeta(domain), true
 }
 
-// publicMail are domains at which anyone gets an address, as of November 2026.
-var publicMail = []string{
-	"gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com", "icloud.com", "me.com",
-	"proton.me", "protonmail.com", "gmx.de", "gmx.net", "gmx.com", "web.de", "aol.com", "mail.com", "zoho.com",
-	"yandex.com", "yandex.ru", "mail.ru", "qq.com", "163.com", "fastmail.com", "tutanota.com", "users.noreply.gitlab.com",
+// publicMail lists domains at which anyone gets an address, as of November 2026.
+func publicMail() []string {
+	return []string{
+		"gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com", "icloud.com", "me.com",
+		"proton.me", "protonmail.com", "gmx.de", "gmx.net", "gmx.com", "web.de", "aol.com", "mail.com", "zoho.com",
+		"yandex.com", "yandex.ru", "mail.ru", "qq.com", "163.com", "fastmail.com", "tutanota.com", "users.noreply.gitlab.com",
+	}
 }
 
 // eachCondition visits the conditions of ways, those that a role wants satisfied.

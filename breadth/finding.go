@@ -19,15 +19,24 @@ type Finding struct {
 // Severities lists them, the lowest first.
 func Severities() []string { return []string{"info", "low", "medium", "high", "critical"} }
 
-// rules name the finding about each attacker.
-var rules = map[string]struct{ rule, severity string }{
-	Outsider:  {"open-to-outsiders", "critical"},
-	Lookalike: {"open-to-lookalikes", "critical"},
-	Sibling:   {"open-to-siblings", "high"},
-	Developer: {"open-to-developers", "high"},
-	ForkMR:    {"open-to-fork-merge-requests", "high"},
-	Lured:     {"open-to-lured-jobs", "high"},
-	Recycler:  {"recyclable-name", "low"},
+// ruleOf names the finding about an attacker, and how bad it is.
+func ruleOf(attacker string) (rule, severity string) {
+	switch attacker {
+	case Outsider:
+		return "open-to-outsiders", "critical"
+	case Lookalike:
+		return "open-to-lookalikes", "critical"
+	case Sibling:
+		return "open-to-siblings", "high"
+	case Developer:
+		return "open-to-developers", "high"
+	case ForkMR:
+		return "open-to-fork-merge-requests", "high"
+	case Lured:
+		return "open-to-lured-jobs", "high"
+	default:
+		return "recyclable-name", "low"
+	}
 }
 
 // findings says in words what was found.
@@ -37,7 +46,7 @@ func (a *analysis) findings() []Finding {
 	case Dead:
 		message := "nobody gets in: " + strings.Join(a.result.Why, "; ")
 		if a.result.Nearest != "" {
-			message += ". Alive it would be with " + a.result.Nearest
+			message += "; it comes to life with " + a.result.Nearest
 		}
 		return append(found, Finding{"dead-role", "info", message})
 	case Undecided:
@@ -50,7 +59,7 @@ func (a *analysis) findings() []Finding {
 	}
 	if a.result.Verdict == Broad && a.result.Attacker == "" {
 		found = append(found, Finding{"open-beyond-scope", "high", a.sentence(
-			"the role accepts more than it is meant for", a.result.Witness)})
+			"the role accepts more than it is meant for", a.result.Witness) + a.remedy(a.result.Witness)})
 	}
 	return found
 }
@@ -83,11 +92,15 @@ func rootOf(token *Token, claim string) string {
 }
 
 func (a *analysis) finding(name string, token *Token) Finding {
-	of := rules[name]
+	rule, severity := ruleOf(name)
 	if name == Developer && token.Inside {
-		of.severity = "medium"
+		severity = "medium"
 	}
-	return Finding{of.rule, of.severity, a.sentence(a.who(name, token), token)}
+	sentence := a.sentence(a.who(name, token), token)
+	if name != Recycler {
+		sentence += a.remedy(token)
+	}
+	return Finding{rule, severity, sentence}
 }
 
 func (a *analysis) who(name string, token *Token) string {
@@ -110,7 +123,7 @@ func (a *analysis) who(name string, token *Token) string {
 	}
 }
 
-// sentence tells who gets in, with which token, and what closes it.
+// sentence tells who gets in, and with which token.
 func (a *analysis) sentence(who string, token *Token) string {
 	names := &a.model.Names
 	shown := []string{names.Path}
@@ -136,11 +149,20 @@ func (a *analysis) sentence(who string, token *Token) string {
 			parts = append(parts, fmt.Sprintf("%s=%v", claim, value))
 		}
 	}
-	sentence := who + ", with " + strings.Join(parts, ", ")
-	if fix := token.Fix; fix != "" {
-		sentence += "; " + fix
+	return who + ", with " + strings.Join(parts, ", ")
+}
+
+// remedy says what closes the role to a token.
+func (a *analysis) remedy(token *Token) string {
+	fix := token.Fix
+	if fix == "" && !token.Inside && a.result.Witness != nil {
+		// What closes the role to the witness leaves nothing outside the scope.
+		fix = a.result.Witness.Fix
 	}
-	return sentence
+	if fix == "" {
+		return ""
+	}
+	return "; to close it, " + fix
 }
 
 // shows reports whether a condition is one that a role's author wrote.

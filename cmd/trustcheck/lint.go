@@ -1,14 +1,33 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/trustcheck/trustcheck"
+	"github.com/trustcheck/trustcheck/breadth"
+	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/internal/batch"
+	"github.com/trustcheck/trustcheck/internal/report"
 )
 
+// lintFlags are those of lint beside the shared ones.
 type lintFlags struct {
+	platform  string
+	context   string
+	issuer    string
+	model     string
+	scope     string
+	facts     string
+	failOn    []string
 	batchFile string
 }
 
@@ -17,16 +36,187 @@ func lintCommand(all *shared) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "lint PATH...",
 		Short: "Find roles that accept more tokens than they are meant for",
+		Long: "lint proves for each role that nobody outside its scope gets in, or shows the token with\n" +
+			"which somebody does, and who can have it. PATH is a file or directory with roles.",
 		RunE: func(command *cobra.Command, arguments []string) error {
 			bundle, err := openBundle(command.Context(), nil, nil)
 			if err != nil {
 				return err
 			}
-			return all.runBatch(command, asked.batchFile, func(folder string, now func() time.Time) (batch.Answerer, error) {
-				return batch.NewLint(bundle, folder, now), nil
-			})
+			if asked.batchFile != "" {
+				return all.runBatch(command, asked.batchFile, func(folder string, now func() time.Time) (batch.Answerer, error) {
+					return batch.NewLint(bundle, folder, now), nil
+				})
+			}
+			return runLint(command.Context(), all, &asked, bundle, arguments)
 		},
 	}
-	command.Flags().StringVar(&asked.batchFile, "batch", "", "answer JSON lines from a file, or - for standard input")
+	flags := command.Flags()
+	flags.StringVar(&asked.platform, "platform", "", "whose roles these are (default: told by their shape)")
+	flags.StringVar(&asked.context, "context", "", "a JSON file with what the platform knows beside role and token")
+	flags.StringVar(&asked.issuer, "issuer", "", "whose tokens these roles take, as in iss (default: as the role says)")
+	flags.StringVar(&asked.model, "issuer-model", "", "what that issuer mints: gitlab or generic (default: told by issuer and claims)")
+	flags.StringVar(&asked.scope, "scope", "", "the circle that the roles are meant for: JSON, or a file with it (default: inferred)")
+	flags.StringVar(&asked.facts, "facts", "", "what is known of the issuer's projects: JSON, or a file with it")
+	flags.StringSliceVar(&asked.failOn, "fail-on", []string{"high"},
+		"fail on a severity and above (low, medium, high, critical), on dead, on undecided, or on none")
+	flags.StringVar(&asked.batchFile, "batch", "", "answer JSON lines from a file, or - for standard input")
 	return command
+}
+
+func runLint(ctx context.Context, all *shared, asked *lintFlags, bundle *bundles.Bundle, paths []string) error {
+	if len(paths) == 0 {
+		return errors.New("want a file or directory with roles")
+	}
+	subject, err := asked.subject(all)
+	if err != nil {
+		return err
+	}
+	printer, err := all.printer()
+	if err != nil {
+		return err
+	}
+	analyser := breadth.New(bundle)
+	var roles []report.Linted
+	for _, path := range paths {
+		found, err := lintPath(ctx, bundle, analyser, path, asked.platform, subject)
+		if err != nil {
+			return err
+		}
+		roles = append(roles, found...)
+	}
+	if len(roles) == 0 {
+		fmt.Fprintf(all.err, "trustcheck: no role found in %s\n", strings.Join(paths, ", "))
+		return exit(exitNoInput)
+	}
+	if err := printer.Linted(roles); err != nil {
+		return err
+	}
+	return lintExit(roles, asked.failOn)
+}
+
+// subject reads what the flags say of all roles.
+func (f *lintFlags) subject(all *shared) (breadth.Subject, error) {
+	subject := breadth.Subject{Issuer: f.issuer, Model: f.model}
+	for _, on := range f.failOn {
+		if !slices.Contains(append(breadth.Severities(), "broad", "dead", "undecided", "none"), on) {
+			return subject, fmt.Errorf("--fail-on: want a severity, broad, dead, undecided or none, got %q", on)
+		}
+	}
+	var err error
+	if subject.Now, err = all.moment(); err != nil {
+		return subject, err
+	}
+	if subject.Context, err = readContext(f.context); err != nil {
+		return subject, err
+	}
+	if subject.Issuer == "" {
+		subject.Issuer = batch.ConfiguredIssuer(subject.Context)
+	}
+	if f.scope != "" {
+		text, err := jsonOrFile(f.scope)
+		if err != nil {
+			return subject, fmt.Errorf("--scope: %w", err)
+		}
+		if subject.Scope, err = breadth.ReadScope(text); err != nil {
+			return subject, err
+		}
+	}
+	if f.facts != "" {
+		text, err := jsonOrFile(f.facts)
+		if err != nil {
+			return subject, fmt.Errorf("--facts: %w", err)
+		}
+		subject.Facts, err = breadth.ReadFacts(text)
+		return subject, err
+	}
+	return subject, nil
+}
+
+func jsonOrFile(text string) ([]byte, error) {
+	if strings.HasPrefix(strings.TrimSpace(text), "{") {
+		return []byte(text), nil
+	}
+	return os.ReadFile(text)
+}
+
+// lintPath analyses the roles that a file or directory holds. What is no role is passed
+// over in a directory, and an error in a file that was named.
+func lintPath(ctx context.Context, bundle *bundles.Bundle, analyser *breadth.Analyser, path, platform string, subject breadth.Subject) ([]report.Linted, error) {
+	files, err := filesBelow(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the roles: %w", err)
+	}
+	named := len(files) == 1 && files[0] == path
+	var roles []report.Linted
+	for _, file := range files {
+		docs, err := documents(file)
+		if err != nil {
+			if named {
+				return nil, err
+			}
+			continue
+		}
+		for _, doc := range docs {
+			if _, err := bundle.Platform(platform, doc); err != nil {
+				if named && len(docs) == 1 {
+					return nil, err
+				}
+				continue
+			}
+			linted, err := lintRole(ctx, bundle, analyser, doc, platform, subject)
+			if err != nil {
+				return nil, err
+			}
+			roles = append(roles, linted)
+		}
+	}
+	return roles, nil
+}
+
+func lintRole(ctx context.Context, bundle *bundles.Bundle, analyser *breadth.Analyser, doc *trustcheck.Document, platform string, subject breadth.Subject) (report.Linted, error) {
+	role, err := bundle.Prepare(ctx, doc, platform, subject.Context)
+	if err != nil {
+		return report.Linted{}, err
+	}
+	if role.Ref.Name == "" {
+		role.Ref.Name = strings.TrimSuffix(filepath.Base(doc.File), filepath.Ext(doc.File))
+	}
+	subject.Role, subject.Document = role, doc
+	result, err := analyser.Analyse(ctx, subject)
+	if err != nil {
+		return report.Linted{}, fmt.Errorf("%s:%d: %w", doc.File, doc.Line, err)
+	}
+	return report.Linted{Role: role.Ref, Error: role.Refused, Result: result}, nil
+}
+
+// lintExit is 1 where something is at or above the failing level, 3 where a role is
+// undecided and that fails.
+func lintExit(roles []report.Linted, failOn []string) error {
+	undecided := false
+	for _, role := range roles {
+		verdict := string(role.Result.Verdict)
+		if verdict == string(breadth.Undecided) {
+			undecided = undecided || slices.Contains(failOn, verdict)
+		} else if slices.Contains(failOn, verdict) {
+			return exit(exitNo)
+		}
+		for _, finding := range role.Result.Findings {
+			if fails(finding.Severity, failOn) && finding.Rule != "undecided-role" {
+				return exit(exitNo)
+			}
+		}
+	}
+	if undecided {
+		return exit(exitUndecided)
+	}
+	return nil
+}
+
+func fails(severity string, failOn []string) bool {
+	order := breadth.Severities()
+	return slices.ContainsFunc(failOn, func(level string) bool {
+		at := slices.Index(order, level)
+		return at >= 0 && slices.Index(order, severity) >= at
+	})
 }

@@ -1,0 +1,91 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/trustcheck/trustcheck"
+	"github.com/trustcheck/trustcheck/breadth"
+)
+
+// Linted is a role and what its analysis found.
+type Linted struct {
+	Role   trustcheck.RoleRef
+	Error  string
+	Result *breadth.Result
+}
+
+// MarshalJSON writes the members of a `lint --batch` answer, with the role in place of
+// the line's id.
+func (l Linted) MarshalJSON() ([]byte, error) {
+	r := l.Result
+	var witness map[string]any
+	if r.Witness != nil {
+		witness = r.Witness.Claims
+	}
+	rests := r.RestsOn
+	if rests == nil {
+		rests = []string{}
+	}
+	return json.Marshal(struct {
+		Role      trustcheck.RoleRef         `json:"role"`
+		Verdict   breadth.Verdict            `json:"verdict"`
+		Attackers map[string]breadth.Verdict `json:"attackers"`
+		Attacker  string                     `json:"attacker"`
+		Witness   map[string]any             `json:"witness"`
+		Findings  []breadth.Finding          `json:"findings"`
+		RestsOn   []string                   `json:"rests_on"`
+		Scope     *breadth.Scope             `json:"scope"`
+		Issuer    string                     `json:"issuer"`
+		Model     string                     `json:"issuer_model"`
+		RoleError string                     `json:"role_error,omitempty"`
+	}{l.Role, r.Verdict, r.Attackers, r.Attacker, witness, r.Findings, rests, r.Scope, r.Issuer, r.Model, l.Error})
+}
+
+// Linted prints what was found about roles: as JSON a list, as text a paragraph for each.
+func (p *Printer) Linted(roles []Linted) error {
+	if p.json {
+		encoder := json.NewEncoder(p.out)
+		encoder.SetEscapeHTML(false)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(roles)
+	}
+	for i, role := range roles {
+		if i > 0 {
+			fmt.Fprintln(p.out)
+		}
+		if err := p.lintedText(role); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Printer) lintedText(l Linted) error {
+	r := l.Result
+	place := l.Role.Name
+	if l.Role.File != "" {
+		place = fmt.Sprintf("%s:%d: %s", l.Role.File, l.Role.Line, l.Role.Name)
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s: %s\n", place, r.Verdict)
+	for _, finding := range r.Findings {
+		fmt.Fprintf(&text, "  %s: %s (%s)\n", finding.Severity, finding.Message, finding.Rule)
+	}
+	if r.Witness != nil {
+		witness, err := json.MarshalIndent(r.Witness.Claims, "  ", "  ")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&text, "  the token: %s\n", witness)
+	}
+	if r.Verdict == breadth.Tight {
+		fmt.Fprintf(&text, "  nobody outside %s gets in\n", r.Scope)
+	}
+	for _, fact := range r.RestsOn {
+		fmt.Fprintf(&text, "  rests on: %s\n", fact)
+	}
+	_, err := fmt.Fprint(p.out, text.String())
+	return err
+}
