@@ -187,7 +187,7 @@ func got(reason trustcheck.Reason) string {
 	case len(reason.Got) > 0:
 		return ", got " + printable(clipped(string(reason.Got)))
 	case reason.Claim != "":
-		return ", got nothing: the claim is absent"
+		return ", got nothing: it is absent"
 	default:
 		return ""
 	}

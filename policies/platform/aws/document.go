@@ -29,6 +29,7 @@ func Platform() platform.Platform {
 		Name:      "aws",
 		Recognise: recognise,
 		Prepare:   prepare,
+		Beside:    beside,
 		PerToken:  []string{"role_session_name", "source_ip", "alg", "header", "keys"},
 	}
 }
@@ -44,6 +45,24 @@ func recognise(doc *trustcheck.Document) bool {
 	}
 	object, ok := doc.Value.(map[string]any)
 	return ok && holdsPolicy(object)
+}
+
+// beside hands on the provider resources that were read together with a role: they have the
+// client ids.
+func beside(_ *trustcheck.Document, all []*trustcheck.Document) map[string]any {
+	var providers []any
+	for _, other := range all {
+		switch other.Kind {
+		case "aws.oidc_provider", "aws_iam_openid_connect_provider", "AWS::IAM::OIDCProvider", "aws:iam/openIdConnectProvider:OpenIdConnectProvider":
+			if _, _, ok := ReadProvider(other.Value); ok {
+				providers = append(providers, other.Value)
+			}
+		}
+	}
+	if providers == nil {
+		return nil
+	}
+	return map[string]any{"providers": providers}
 }
 
 func holdsPolicy(object map[string]any) bool {
@@ -75,7 +94,9 @@ func policyMember(object map[string]any) string {
 }
 
 // prepare finds the role and its policy, and lists the policy's statements with their places.
-func prepare(doc *trustcheck.Document, _ map[string]any) (*platform.Prepared, error) {
+//
+// `context.providers` holds provider resources that were read together with the role.
+func prepare(doc *trustcheck.Document, context map[string]any) (*platform.Prepared, error) {
 	found, err := open(doc)
 	if err != nil {
 		return nil, err
@@ -89,7 +110,8 @@ func prepare(doc *trustcheck.Document, _ map[string]any) (*platform.Prepared, er
 	if err != nil {
 		return nil, err
 	}
-	providers, err := providers(doc, found.beside)
+	together, _ := context["providers"].([]any)
+	providers, err := providers(doc, append(found.beside, together...))
 	if err != nil {
 		return nil, err
 	}
