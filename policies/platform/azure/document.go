@@ -221,11 +221,8 @@ func (r *reading) audiences(one at) (map[string]any, error) {
 // text alone. Nil where there is none.
 func (r *reading) expression(one at) (map[string]any, error) {
 	found, version := one.member("claimsMatchingExpression"), any(json.Number("1"))
-	if found.value == nil {
-		found = one.member("claims_matching_expression")
-		if found.value == nil {
-			found = one.member("claimsMatchingExpression")
-		}
+	if terraform := one.member("claims_matching_expression"); terraform.value != nil || r.hidden(terraform) {
+		found = terraform
 	}
 	if _, ok := found.value.(map[string]any); ok {
 		version = found.member("languageVersion").value

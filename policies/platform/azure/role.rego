@@ -54,6 +54,16 @@ _exactly(claim, of, message) := object.union(object.filter(of, ["source", "point
 	"wanted": of.value,
 	"values": [of.value],
 	"message": message,
+}) if {
+	is_string(of.value)
+} else := _not_known(claim, of)
+
+_not_known(claim, of) := object.union(object.filter(of, ["source", "pointer"]), {
+	"test": "unknown",
+	"claim": claim,
+	"key": claim,
+	"operator": "equals",
+	"message": sprintf("undecided: the %s is not known", [of.source]),
 })
 
 _issuer(c) := _exactly("iss", c.issuer, "AADSTS700211: No matching federated identity record found for presented assertion issuer")
@@ -69,17 +79,10 @@ _subject(c) := [_exactly("sub", c.subject, _no_subject)] if {
 	c.expression.unread
 } else := array.concat([_term(c.expression, term) | some term in c.expression.terms], _twice(c.expression)) if {
 	c.expression
-} else := [object.union(_place(c.subject), {
-	"test": "unknown",
-	"claim": "sub",
-	"key": "sub",
-	"operator": "equals",
-	"message": "undecided: the subject is not known",
-})]
-
+} else := [_not_known("sub", c.subject)]
 _no_subject := "AADSTS700213: No matching federated identity record found for presented assertion subject"
 
-_term(expression, term) := object.union(_exactly(term.claim, {"value": term.value}, _no_subject), _place(expression)) if {
+_term(expression, term) := _exactly(term.claim, object.union(_place(expression), {"value": term.value}), _no_subject) if {
 	term.operator == "eq"
 }
 
@@ -123,7 +126,9 @@ _twice(expression) := [object.union(_place(expression), {
 
 _place(of) := object.filter(of, ["source", "pointer"])
 
-_audience(c) := _own("audience", object.union(_place(c.audiences), {
+_audience(c) := _not_known("aud", c.audiences) if {
+	not _known_audience(c.audiences.value)
+} else := _own("audience", object.union(_place(c.audiences), {
 	"claim": "aud",
 	"key": "aud",
 	"operator": "equals",
@@ -135,6 +140,13 @@ _audience(c) := _own("audience", object.union(_place(c.audiences), {
 	"message": "AADSTS700212: No matching federated identity record found for presented assertion audience",
 })) if {
 	fits := {"op": "any", "of": [{"op": "test", "test": {"path": ["assertion", "aud"], kind: c.audiences.value}} | some kind in ["values", "elements"]]}
+}
+
+_known_audience(values) if {
+	count(values) > 0
+	every value in values {
+		is_string(value)
+	}
 }
 
 _so_far(c, conditions) := [_own("so_far", {
