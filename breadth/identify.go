@@ -141,9 +141,11 @@ func (a *analysis) genericModel() *issuer.Model {
 		Name: Generic, Title: "an issuer of which nothing is known", AsOf: "any time",
 		Releases: []string{"1"}, Claims: map[string]issuer.Claim{},
 	}
+	// Objects are left out: what asks only whether something is there, a text answers as
+	// well, and of a list with other elements only its texts satisfy anything.
 	free := issuer.Claim{Value: &issuer.Value{
 		Text: `(?s).*`, List: `(?s).*`, Number: `-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?`,
-		Boolean: true, Null: true, Absent: true, Objects: true,
+		Boolean: true, Null: true, Absent: true,
 	}}
 	see := func(name string) {
 		if name != "" {

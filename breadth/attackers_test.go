@@ -1,0 +1,282 @@
+package breadth_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trustcheck/trustcheck"
+	"github.com/trustcheck/trustcheck/breadth"
+)
+
+// attackersOf says whose a token can be, by the definitions of the attackers written once
+// more, for the scopes of randomSetting.
+func attackersOf(g *gitlab, s setting, claims map[string]any) []string {
+	source, _ := claims["project_path"].(string)
+	job, _ := claims["job_project_path"].(string)
+	root, _, _ := strings.Cut(source, "/")
+	login, _ := claims["user_login"].(string)
+	mail, _ := claims["user_email"].(string)
+	insider := login == "alice" || login == "deploy-bot" || strings.HasSuffix(mail, "@acme.example")
+	groups, _ := claims["groups_direct"].([]any)
+	for _, group := range groups {
+		name, _ := group.(string)
+		insider = insider || name == "acme" || strings.HasPrefix(name, "acme/")
+	}
+	var all []string
+	if source != job {
+		if g.ours(job) && root != "acme" && claims["environment_protected"] != "true" && unguarded(g, claims) {
+			all = append(all, breadth.ForkMR)
+		}
+		return all
+	}
+	if root != "acme" {
+		all = append(all, breadth.Lured)
+		if !insider {
+			all = append(all, breadth.Outsider)
+			if strings.Contains(root, "acme") {
+				all = append(all, breadth.Lookalike)
+			}
+		}
+		return all
+	}
+	if !g.ours(source) {
+		return append(all, breadth.Sibling)
+	}
+	if claims["ref_protected"] == "false" && claims["environment_protected"] != "true" && unguarded(g, claims) &&
+		claims["user_access_level"] == "developer" {
+		all = append(all, breadth.Developer)
+	}
+	return all
+}
+
+func unguarded(g *gitlab, claims map[string]any) bool {
+	environment, _ := claims["environment"].(string)
+	return !slices.Contains(g.protectedEnvs, environment)
+}
+
+func TestAttackerCalledTightGetsNothing(t *testing.T) {
+	bundle := openBundle(t)
+	analyser := breadth.New(bundle)
+	r := rand.New(rand.NewPCG(uint64(rounds(t, "BREADTH_SEED", 5)), 2))
+	tokens := rounds(t, "BREADTH_TOKENS", 120)
+	hits := map[string]int{}
+	for range rounds(t, "BREADTH_ROLES", 40) {
+		s := randomSetting(r)
+		scope, err := breadth.ReadScope(marshal(t, s.scope))
+		if err != nil {
+			t.Fatal(err)
+		}
+		facts, err := breadth.ReadFacts(marshal(t, s.facts))
+		if err != nil {
+			t.Fatal(err)
+		}
+		role := vaultRole(t, bundle, marshal(t, s.role))
+		result, err := analyser.Analyse(context.Background(), breadth.Subject{
+			Role: role, Issuer: "https://gitlab.com", Scope: scope, Facts: facts, Now: testNow,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		gitlab := newGitLab(r, s)
+		for range tokens {
+			claims := gitlab.mint()
+			attackers := attackersOf(gitlab, s, claims)
+			if len(attackers) == 0 || decide(t, bundle, role, claims) != trustcheck.Allow {
+				continue
+			}
+			for _, name := range attackers {
+				hits[name]++
+				if got := result.Attackers[name]; got == breadth.Tight || got == breadth.None {
+					t.Fatalf("%s is %s and has %s\nrole %s scope %s facts %s", name, got,
+						marshal(t, claims), marshal(t, s.role), marshal(t, s.scope), marshal(t, s.facts))
+				}
+			}
+		}
+	}
+	t.Log(hits)
+}
+
+// one is a role in short: what is bound, and what the user says beside it.
+type one struct {
+	bound, scope, facts, issuer, model string
+	role                               string
+}
+
+func (o one) analyse(t *testing.T) *breadth.Result {
+	t.Helper()
+	bundle := openBundle(t)
+	text := o.role
+	if text == "" {
+		text = fmt.Sprintf(`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims_type":"glob","bound_claims":%s}`, o.bound)
+	}
+	doc, err := trustcheck.ReadDocument("role.json", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject := breadth.Subject{
+		Role: vaultRole(t, bundle, []byte(text)), Document: doc, Issuer: o.issuer, Model: o.model, Now: testNow,
+		Limits: breadth.Limits{Deadline: time.Minute},
+	}
+	if o.issuer == "" {
+		subject.Issuer = "https://gitlab.com"
+	}
+	if o.scope != "" {
+		if subject.Scope, err = breadth.ReadScope([]byte(o.scope)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if o.facts != "" {
+		if subject.Facts, err = breadth.ReadFacts([]byte(o.facts)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	result, err := breadth.New(bundle).Analyse(context.Background(), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+// TestVerdictsThatWordsGetWrong holds pairs that differ by one thing.
+func TestVerdictsThatWordsGetWrong(t *testing.T) {
+	const app, main = `{"project_path":"acme/app"}`, `{"protected_branches":["main"],"protected_tags":[],"environments":{}}`
+	const guarded = `{"project_path":"acme/app","ref_protected":"true"}`
+	for name, c := range map[string]struct {
+		one
+		want     breadth.Verdict
+		attacker string
+	}{
+		"prefix without a slash":          {one{bound: `{"project_path":"acme*"}`, scope: `{"namespace_path":"acme"}`}, breadth.Broad, breadth.Outsider},
+		"prefix with a slash":             {one{bound: `{"project_path":"acme/*"}`, scope: `{"namespace_path":"acme"}`}, breadth.Tight, ""},
+		"id with a star":                  {one{bound: `{"project_id":"12*"}`, scope: `{"project_id":"12"}`}, breadth.Broad, breadth.Outsider},
+		"id":                              {one{bound: `{"project_id":"12"}`, scope: `{"project_id":"12"}`}, breadth.Tight, ""},
+		"one loose value in a list":       {one{bound: `{"project_path":["acme/app","*/app"]}`, scope: app}, breadth.Broad, breadth.Outsider},
+		"star that another claim cuts":    {one{bound: `{"project_path":"*/app","namespace_path":"acme"}`, scope: app}, breadth.Tight, ""},
+		"tag called like the branch":      {one{bound: `{"project_path":"acme/app","ref":"main"}`, scope: guarded, facts: main}, breadth.Broad, breadth.Developer},
+		"branch of the type branch":       {one{bound: `{"project_path":"acme/app","ref":"main","ref_type":"branch"}`, scope: guarded, facts: main}, breadth.Tight, ""},
+		"branch that nobody vouches for":  {one{bound: `{"project_path":"acme/app","ref":"main","ref_type":"branch"}`, scope: guarded}, breadth.Undecided, ""},
+		"fork's merge request":            {one{bound: `{"job_project_path":"acme/app"}`, scope: app}, breadth.Broad, breadth.ForkMR},
+		"fork's merge request, elsewhere": {one{bound: `{"job_project_path":"acme/app"}`, scope: app, facts: `{"fork_pipelines":"fork"}`}, breadth.Tight, ""},
+		"fork before 18.4": {one{bound: `{"project_path":"acme/app","ref":"main","ref_type":"branch"}`, scope: guarded,
+			facts: `{"issuer_version":"18.3","protected_branches":["main"]}`, issuer: "https://gitlab.example.com"}, breadth.Broad, breadth.ForkMR},
+		"fork since 18.4": {one{bound: `{"project_path":"acme/app","ref":"main","ref_type":"branch"}`, scope: guarded,
+			facts: `{"issuer_version":"18.4","protected_branches":["main"]}`, issuer: "https://gitlab.example.com"}, breadth.Tight, ""},
+		"subject of the whole project":    {one{bound: `{"sub":"project_path:acme/app:*"}`, scope: app}, breadth.Tight, ""},
+		"subject without the last colon":  {one{bound: `{"sub":"project_path:acme/app*"}`, scope: app}, breadth.Broad, breadth.Sibling},
+		"subject with a star for all":     {one{bound: `{"sub":"*:ref:main"}`, scope: app}, breadth.Broad, breadth.Outsider},
+		"guard without scope":             {one{bound: `{"ref_protected":"true"}`, scope: app}, breadth.Broad, breadth.Outsider},
+		"mail with a bare suffix":         {one{bound: `{"user_email":"*acme.example"}`, scope: app}, breadth.Broad, breadth.Outsider},
+		"runner of nobody knows whom":     {one{role: `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"runner_id":7}}`, scope: `{"namespace_path":"acme"}`}, breadth.Undecided, ""},
+		"an id that may be ours":          {one{bound: `{"project_id":"12"}`, scope: app}, breadth.Undecided, ""},
+		"an id that is ours":              {one{bound: `{"project_id":"12"}`, scope: `{"project_path":"acme/app","project_id":"12"}`}, breadth.Tight, ""},
+		"no audience at all":              {one{role: `{"role_type":"jwt","user_claim":"sub","bound_claims":{"ref":"main"}}`, scope: app}, breadth.Broad, breadth.Outsider},
+		"a boolean for a text":            {one{role: `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"ref_protected":true}}`, scope: app}, breadth.Dead, ""},
+		"a number for a text":             {one{role: `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_id":12}}`, scope: app}, breadth.Dead, ""},
+		"a star taken literally":          {one{role: `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_path":"acme/*"}}`, scope: app}, breadth.Dead, ""},
+		"a claim of another issuer":       {one{bound: `{"repository":"acme/app"}`, scope: app}, breadth.Dead, ""},
+		"an issuer that is not ours":      {one{bound: `{"iss":"https://gitlab.example.com"}`, scope: app}, breadth.Dead, ""},
+		"a user_claim that is not there":  {one{role: `{"role_type":"jwt","user_claim":"email","bound_audiences":["v"],"bound_claims":{"project_path":"acme/app"}}`, scope: app}, breadth.Dead, ""},
+		"JSON pointer":                    {one{bound: `{"/project_path":"acme*"}`, scope: `{"namespace_path":"acme"}`}, breadth.Broad, breadth.Outsider},
+		"deep pointer beside a proof":     {one{bound: `{"/groups_direct/0":"acme","project_path":"acme/app"}`, scope: app}, breadth.Tight, ""},
+		"deep pointer alone":              {one{bound: `{"/groups_direct/0":"acme"}`, scope: app}, breadth.Undecided, ""},
+		"no circle at all":                {one{bound: `{"ref_protected":"true"}`}, breadth.Broad, breadth.Outsider},
+		"scope of two projects":           {one{bound: `{"project_path":["acme/app","acme/lib"]}`, scope: `{"any_of":[{"project_path":"acme/app"},{"project_path":"acme/lib"}]}`}, breadth.Tight, ""},
+		"scope that contradicts itself":   {one{bound: `{"project_path":"acme/*"}`, scope: `{"project_path":"acme/app","namespace_path":"evil"}`}, breadth.Undecided, ""},
+		"issuer that nobody knows":        {one{bound: `{"team":"acme"}`, scope: `{"team":["acme","other"]}`, issuer: "https://issuer.example"}, breadth.Tight, ""},
+		"issuer that nobody knows, wider": {one{bound: `{"team":"acme*"}`, scope: `{"team":"acme"}`, issuer: "https://issuer.example"}, breadth.Undecided, ""},
+		"facts that fit no role": {one{bound: `{"project_path":"acme/*"}`, scope: `{"namespace_path":"acme"}`,
+			facts: `{"reusable_workflows":{"acme/ci":{"visibility":"public"}},"environments":{"x":{"protected":true}}}`}, breadth.Tight, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			result := c.analyse(t)
+			if result.Verdict != c.want || result.Attacker != c.attacker {
+				t.Errorf("want %s %q, got %s %q: why %q rests on %q attackers %v",
+					c.want, c.attacker, result.Verdict, result.Attacker, result.Why, result.RestsOn, result.Attackers)
+			}
+			if (result.Witness != nil) != (result.Verdict == breadth.Broad) {
+				t.Errorf("%s with witness %v", result.Verdict, result.Witness)
+			}
+			if result.Verdict == breadth.Undecided && len(result.RestsOn) == 0 {
+				t.Error("undecided and does not say why")
+			}
+		})
+	}
+}
+
+func TestPathologicalRolesEnd(t *testing.T) {
+	bundle := openBundle(t)
+	for name, role := range pathological() {
+		t.Run(name, func(t *testing.T) {
+			subject := pathologicalSubject(t, bundle, role)
+			subject.Limits.Deadline = 2 * time.Second
+			start := cpu()
+			result, err := breadth.New(bundle).Analyse(context.Background(), subject)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if used := cpu() - start; used > 10*time.Second {
+				t.Errorf("took %v of processor time", used)
+			}
+			if result.Verdict == breadth.Tight {
+				t.Errorf("none of these is tight")
+			}
+		})
+	}
+}
+
+func TestFindingOffersAChangeThatCloses(t *testing.T) {
+	for name, c := range map[string]struct {
+		one
+		says string
+	}{
+		"slash":     {one{bound: `{"project_path":"acme*"}`, scope: `{"namespace_path":"acme"}`}, `write project_path "acme/*" instead of "acme*"`},
+		"value":     {one{bound: `{"project_path":["acme/app","*"]}`, scope: `{"project_path":"acme/app"}`}, `drop "*" from project_path`},
+		"scope":     {one{bound: `{"ref":"main"}`, scope: `{"project_path":"acme/app"}`}, `bind project_path to "acme/app" as well`},
+		"protected": {one{bound: `{"project_path":"acme/app"}`, scope: `{"project_path":"acme/app","ref_protected":"true"}`}, `bind ref_protected to "true" as well`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			result := c.analyse(t)
+			if len(result.Findings) == 0 || !strings.Contains(result.Findings[0].Message, c.says) {
+				t.Errorf("want %q in the first of %+v", c.says, result.Findings)
+			}
+		})
+	}
+}
+
+func TestDeadRoleNamesItsNearestLivingVariant(t *testing.T) {
+	for says, role := range map[string]string{
+		`the text "true" for ref_protected`: `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"ref_protected":true}}`,
+		`bound_claims_type "glob"`:          `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_path":"acme/*"}}`,
+		`user_claim "sub"`:                  `{"role_type":"jwt","user_claim":"email","bound_audiences":["v"],"bound_claims":{"ref":"main"}}`,
+	} {
+		result := one{role: role, scope: `{"namespace_path":"acme"}`}.analyse(t)
+		if result.Verdict != breadth.Dead || result.Nearest != says {
+			t.Errorf("%s: want dead with %q, got %s with %q", role, says, result.Verdict, result.Nearest)
+		}
+	}
+}
+
+func TestScopeAndFactsAreReadStrictly(t *testing.T) {
+	for _, wrong := range []string{`[]`, `{"namespace_path":5}`, `{"project_path":{"a":1}}`, `{"any_of":{}}`, `{"any_of":[{"ref":[[]]}]}`} {
+		if _, err := breadth.ReadScope([]byte(wrong)); err == nil {
+			t.Errorf("scope %s: want an error", wrong)
+		}
+	}
+	for _, wrong := range []string{`[]`, `{"protected_branches":"main"}`, `{"registration":"maybe"}`, `{"issuer_version":"new"}`} {
+		if _, err := breadth.ReadFacts([]byte(wrong)); err == nil {
+			t.Errorf("facts %s: want an error", wrong)
+		}
+	}
+	scope, err := breadth.ReadScope([]byte(`{"namespace_path":"acme/","any_of":[{"ref":"main"},{"ref":["v1","v2"]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := scope.String(); got != `{"any_of":[{"namespace_path":"acme","ref":"main"},{"namespace_path":"acme","ref":["v1","v2"]}]}` {
+		t.Errorf("got %s", got)
+	}
+}

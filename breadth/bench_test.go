@@ -1,0 +1,114 @@
+package breadth_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/trustcheck/trustcheck/breadth"
+	"github.com/trustcheck/trustcheck/bundles"
+)
+
+// cpu is the processor time that this process has used.
+func cpu() time.Duration {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
+// BenchmarkSamples measures processor time for one role and one attacker: that of a role
+// divided by the attackers who are asked about.
+func BenchmarkSamples(b *testing.B) {
+	bundle := openBundle(b)
+	analyser := breadth.New(bundle)
+	var subjects []breadth.Subject
+	for _, one := range readSamples(b) {
+		subjects = append(subjects, one.subject(b, bundle))
+	}
+	var each []time.Duration
+	for b.Loop() {
+		for _, subject := range subjects {
+			start := cpu()
+			if _, err := analyser.Analyse(context.Background(), subject); err != nil {
+				b.Fatal(err)
+			}
+			each = append(each, (cpu()-start)/time.Duration(len(breadth.Attackers())))
+		}
+	}
+	slices.Sort(each)
+	b.ReportMetric(float64(each[len(each)/2].Microseconds())/1000, "median-ms")
+	b.ReportMetric(float64(each[len(each)*95/100].Microseconds())/1000, "p95-ms")
+	b.ReportMetric(float64(each[len(each)-1].Microseconds())/1000, "max-ms")
+}
+
+// pathological are roles made to cost as much as they can.
+func pathological() map[string]map[string]any {
+	glob := func(claim string, patterns ...string) map[string]any {
+		values := make([]any, len(patterns))
+		for i, pattern := range patterns {
+			values[i] = pattern
+		}
+		return map[string]any{
+			"role_type": "jwt", "user_claim": "sub", "bound_audiences": []any{"v"},
+			"bound_claims_type": "glob", "bound_claims": map[string]any{claim: values},
+		}
+	}
+	many := func(n int, format string) []string {
+		all := make([]string, n)
+		for i := range all {
+			all[i] = strings.ReplaceAll(format, "%d", fmt.Sprint(i))
+		}
+		return all
+	}
+	contains := glob("sub", "*aa*")
+	bound := contains["bound_claims"].(map[string]any)
+	for i, claim := range []string{"project_path", "namespace_path", "job_project_path", "ci_config_ref_uri", "ref", "ref_path"} {
+		bound[claim] = fmt.Sprintf("*%c%c*%c*", 'b'+i, 'c'+i, 'd'+i)
+		bound["/"+claim] = fmt.Sprintf("*%c%c*%c*", 'm'+i, 'n'+i, 'o'+i)
+	}
+	return map[string]map[string]any{
+		"*a*a*a*b*":                    glob("sub", "*a*a*a*b*"),
+		"*a x100":                      glob("sub", strings.Repeat("*a", 100)+"*"),
+		"2,000 letters":                glob("sub", "project_path:"+strings.Repeat("a", 2000)+"/b:ref_type:branch:ref:main"),
+		"50 values":                    glob("project_path", many(50, "acme/p%d")...),
+		"50 prefixes":                  glob("project_path", many(50, "acme/p%d*")...),
+		"50 suffixes":                  glob("project_path", many(50, "*/p%d")...),
+		"50 infixes":                   glob("project_path", many(50, "*p%dq*")...),
+		"200 prefix*infix*suffix":      glob("sub", many(200, "project_path:p%d*x%d*s%d")...),
+		"infixes of 13 claims at once": contains,
+	}
+}
+
+func pathologicalSubject(t testing.TB, bundle *bundles.Bundle, role map[string]any) breadth.Subject {
+	t.Helper()
+	scope, err := breadth.ReadScope([]byte(`{"project_path":"acme/app"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := breadth.ReadFacts([]byte(`{"protected_branches":["main"],"protected_tags":[],"environments":{}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return breadth.Subject{Role: vaultRole(t, bundle, marshal(t, role)), Issuer: "https://gitlab.com", Scope: scope, Facts: facts, Now: testNow}
+}
+
+func BenchmarkPathological(b *testing.B) {
+	bundle := openBundle(b)
+	analyser := breadth.New(bundle)
+	for name, role := range pathological() {
+		b.Run(name, func(b *testing.B) {
+			subject := pathologicalSubject(b, bundle, role)
+			for b.Loop() {
+				if _, err := analyser.Analyse(context.Background(), subject); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
