@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/santhosh-tekuri/jsonschema/v5"
+
 	"github.com/trustcheck/trustcheck"
 	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/verifier"
@@ -203,5 +205,33 @@ func (c Case) damaged(t *testing.T, bundle *bundles.Bundle, role *bundles.Role, 
 	allowed, err := bundle.Allow(t.Context(), role, input)
 	if decision.Stage == "evaluation" || err != nil || allowed != (decision.Verdict == trustcheck.Allow) {
 		t.Fatalf("%s with %s: %s, Allow says %v, %v\n%s", c.ID, text, decision.Verdict, allowed, err, spelled(decision.Reasons))
+	}
+}
+
+// Fits holds the roles of all cases against the platform's schema: it takes what the
+// platform would store, and it refuses what shapes alone show.
+func Fits(t *testing.T, schema []byte, cases []Case) {
+	compiled, err := jsonschema.CompileString("schema.json", string(schema))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for _, known := range cases {
+		decoder := json.NewDecoder(bytes.NewReader(known.Role))
+		decoder.UseNumber()
+		var role any
+		if err := decoder.Decode(&role); err != nil {
+			t.Fatal(err)
+		}
+		err := compiled.Validate(role)
+		if known.Want.RoleError == "" && err != nil {
+			t.Errorf("%s %s: %v", known.ID, known.Title, err)
+		}
+		if known.Want.RoleError != "" && err != nil {
+			refused++
+		}
+	}
+	if refused < 5 {
+		t.Errorf("the schema refuses %d roles, want some of those that the platform does", refused)
 	}
 }

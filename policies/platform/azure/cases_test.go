@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/trustcheck/trustcheck/internal/platformtest"
+	"github.com/trustcheck/trustcheck/policies/platform/azure"
 )
 
 func TestCaseHasAnotherAnswer(t *testing.T) {
@@ -12,4 +13,8 @@ func TestCaseHasAnotherAnswer(t *testing.T) {
 
 func TestOddClaimStopsTheEvaluation(t *testing.T) {
 	platformtest.Damage(t, "azure", platformtest.Read(t, "cases"))
+}
+
+func TestSchemaRefusesWhatIsStored(t *testing.T) {
+	platformtest.Fits(t, azure.Schema, platformtest.Read(t, "cases"))
 }
