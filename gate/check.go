@@ -196,9 +196,8 @@ func surroundings(known map[string]any, token *verifier.Token) map[string]any {
 	full := make(map[string]any, len(known)+2)
 	maps.Copy(full, known)
 	if _, given := full["header"]; !given {
-		if plain, err := ast.JSON(token.Header.Value); err == nil {
-			full["header"] = plain
-		}
+		// The reader's own value: the policies read it as it is.
+		full["header"] = token.Header.Value
 	}
 	if _, given := full["alg"]; !given {
 		full["alg"] = token.Algorithm
