@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,9 +17,14 @@ import (
 
 var testNow = time.Unix(1_800_000_000, 0)
 
+// policies are opened once for all tests: that takes longer than most of them.
+var policies = sync.OnceValues(func() (*bundles.Bundle, error) {
+	return bundles.Open(context.Background(), bundles.Options{})
+})
+
 func openBundle(t testing.TB) *bundles.Bundle {
 	t.Helper()
-	bundle, err := bundles.Open(context.Background(), bundles.Options{})
+	bundle, err := policies()
 	if err != nil {
 		t.Fatal(err)
 	}

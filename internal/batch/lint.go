@@ -1,6 +1,7 @@
 package batch
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -51,7 +52,9 @@ type linted struct {
 // Answer analyses the role of one line.
 func (l *Lint) Answer(ctx context.Context, id json.RawMessage, line []byte) (any, error) {
 	var asked lintLine
-	if err := decode(line, &asked); err != nil {
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	decoder.UseNumber()
+	if err := decoder.Decode(&asked); err != nil {
 		return nil, err
 	}
 	if !given(asked.Role) {
