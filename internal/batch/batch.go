@@ -10,9 +10,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/agnivade/levenshtein"
 )
 
 // MaxLine bounds one line of input, in bytes.
@@ -104,12 +108,41 @@ func called(own, number json.RawMessage) json.RawMessage {
 	return own
 }
 
-// decode reads a line strictly: an unknown member is an error that names it.
-func decode(line []byte, into any) error {
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.DisallowUnknownFields()
-	decoder.UseNumber()
-	return decoder.Decode(into)
+// decode reads a line. Members that it does not know are passed over, so that recorded
+// lines may carry notes of their own; one that looks like a misspelt member is an error.
+func decode(line []byte, into any, members []string) error {
+	strict := json.NewDecoder(bytes.NewReader(line))
+	strict.DisallowUnknownFields()
+	strict.UseNumber()
+	err := strict.Decode(into)
+	if err == nil || !strings.Contains(err.Error(), "unknown field") {
+		return err
+	}
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(line, &given); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if near := misspelt(name, members); near != "" {
+			return fmt.Errorf("%s: unknown member: did you mean %s", name, near)
+		}
+	}
+	loose := json.NewDecoder(bytes.NewReader(line))
+	loose.UseNumber()
+	return loose.Decode(into)
+}
+
+// misspelt returns the member that name is probably meant for, empty if it is one, or like none.
+func misspelt(name string, members []string) string {
+	if slices.Contains(members, name) {
+		return ""
+	}
+	for _, member := range members {
+		if len(name) > 3 && levenshtein.ComputeDistance(strings.ToLower(name), member) <= 2 {
+			return member
+		}
+	}
+	return ""
 }
 
 // oneOrMany is a text or a list of texts.

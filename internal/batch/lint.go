@@ -25,6 +25,8 @@ func NewLint(bundle *bundles.Bundle, folder string, now func() time.Time) *Lint 
 	return &Lint{check: NewCheck(bundle, folder, now), analyser: breadth.New(bundle), now: now}
 }
 
+var lintMembers = []string{"id", "platform", "role", "context", "issuer", "issuer_model", "scope", "facts", "now"}
+
 type lintLine struct {
 	ID          json.RawMessage `json:"id"`
 	Platform    string          `json:"platform"`

@@ -36,6 +36,14 @@ func NewVerify(folder string, now func() time.Time) *Verify {
 	return &Verify{Folder: folder, Now: now, verifiers: verifiers}
 }
 
+// BadKeySet is the code of "could not tell" where the key set of a line cannot be read.
+const BadKeySet = "bad_key_set"
+
+// badKeySet is the error for a key set that cannot be read as one.
+type badKeySet struct{ err error }
+
+func (b *badKeySet) Error() string { return "jwks: " + b.err.Error() }
+
 // trusted are the members of a line that say whose tokens are good.
 type trusted struct {
 	Token    string          `json:"token"`
@@ -46,6 +54,8 @@ type trusted struct {
 	Algs     []string        `json:"algs"`
 	Leeway   *json.Number    `json:"leeway_s"`
 }
+
+var verifyMembers = []string{"id", "token", "issuer", "audience", "jwks", "now", "algs", "leeway_s"}
 
 type verifyLine struct {
 	ID json.RawMessage `json:"id"`
@@ -62,11 +72,14 @@ type verified struct {
 // Answer verifies the token of one line.
 func (v *Verify) Answer(ctx context.Context, number json.RawMessage, line []byte) (any, error) {
 	var asked verifyLine
-	if err := decode(line, &asked); err != nil {
+	if err := decode(line, &asked, verifyMembers); err != nil {
 		return nil, err
 	}
 	id := called(asked.ID, number)
 	ready, err := v.verifier(asked.trusted)
+	if unreadable := (*badKeySet)(nil); errors.As(err, &unreadable) {
+		return verified{ID: id, Reasons: []trustcheck.TokenReason{{Code: BadKeySet, Message: err.Error()}}}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +135,7 @@ func (v *Verify) keys(given json.RawMessage) (*verifier.JWKS, error) {
 		if len(given) == 0 {
 			return nil, errors.New("jwks: want a key set or the path of a file, got nothing")
 		}
-		return verifier.ParseJWKS(given)
+		return parseKeys(given)
 	}
 	if strings.TrimSpace(path) == "" {
 		return nil, errors.New("jwks: want a key set or the path of a file, got an empty text")
@@ -134,5 +147,13 @@ func (v *Verify) keys(given json.RawMessage) (*verifier.JWKS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jwks: %w", err)
 	}
-	return verifier.ParseJWKS(text)
+	return parseKeys(text)
+}
+
+func parseKeys(text []byte) (*verifier.JWKS, error) {
+	keys, err := verifier.ParseJWKS(text)
+	if err != nil {
+		return nil, &badKeySet{err: err}
+	}
+	return keys, nil
 }
