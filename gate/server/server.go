@@ -47,7 +47,7 @@ const (
 // say goes to the log.
 func SetProcess(log *slog.Logger) {
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(300)
+		debug.SetGCPercent(200)
 	}
 	redis.SetLogger(redisLog{log})
 }
