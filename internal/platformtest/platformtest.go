@@ -208,6 +208,62 @@ func (c Case) damaged(t *testing.T, bundle *bundles.Bundle, role *bundles.Role, 
 	}
 }
 
+// Maul replaces every member of the roles of the cases by an odd value, one at a time: there
+// must be a role, or an error that names the place, and never a failing evaluation.
+func Maul(t *testing.T, platform string, cases []Case) {
+	odd := []any{nil, true, json.Number("7"), "", "x", []any{}, []any{nil}, map[string]any{}, map[string]any{"a": nil}}
+	bundle := Open(t)
+	turn := 0
+	for i, known := range cases {
+		if i%4 != 0 || len(known.Role) > 4096 {
+			continue
+		}
+		doc, err := trustcheck.ReadDocument("role.json", known.Role)
+		if err != nil {
+			t.Fatal(err)
+		}
+		replaceEach(doc.Value, func(replace func(any)) {
+			replace(odd[turn%len(odd)])
+			turn++
+			known.mauled(t, bundle, platform, doc)
+		})
+	}
+}
+
+func (c Case) mauled(t *testing.T, bundle *bundles.Bundle, platform string, doc *trustcheck.Document) {
+	t.Helper()
+	text, _ := json.Marshal(doc.Value)
+	role, err := bundle.Prepare(t.Context(), doc, platform, c.Context)
+	if err != nil {
+		if strings.Contains(err.Error(), "prepare the role") || strings.Contains(err.Error(), "compile the role") {
+			t.Errorf("%s as %s: %v", c.ID, text, err)
+		}
+		return
+	}
+	if decision := bundle.Decide(t.Context(), role, c.Input(t)); decision.Stage == "evaluation" {
+		t.Errorf("%s as %s:\n%s", c.ID, text, spelled(decision.Reasons))
+	}
+}
+
+// replaceEach calls visit for every member and element below value, which is put back after.
+func replaceEach(value any, visit func(replace func(any))) {
+	switch value := value.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(value)) {
+			kept := value[name]
+			visit(func(with any) { value[name] = with })
+			value[name] = kept
+			replaceEach(kept, visit)
+		}
+	case []any:
+		for i, kept := range value {
+			visit(func(with any) { value[i] = with })
+			value[i] = kept
+			replaceEach(kept, visit)
+		}
+	}
+}
+
 // Fits holds the roles of all cases against the platform's schema: it takes what the
 // platform would store, and it refuses what shapes alone show.
 func Fits(t *testing.T, schema []byte, cases []Case) {

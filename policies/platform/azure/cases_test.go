@@ -18,3 +18,7 @@ func TestOddClaimStopsTheEvaluation(t *testing.T) {
 func TestSchemaRefusesWhatIsStored(t *testing.T) {
 	platformtest.Fits(t, azure.Schema, platformtest.Read(t, "cases"))
 }
+
+func TestOddMemberStopsTheEvaluation(t *testing.T) {
+	platformtest.Maul(t, "azure", platformtest.Read(t, "cases"))
+}

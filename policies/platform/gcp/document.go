@@ -25,6 +25,7 @@ func Platform() platform.Platform {
 		Name:        "gcp",
 		Recognise:   recognise,
 		Prepare:     prepare,
+		Beside:      beside,
 		PerToken:    []string{"alg", "header"},
 		ClaimsInput: claimsInput,
 	}
@@ -137,6 +138,9 @@ func prepare(doc *trustcheck.Document, context map[string]any) (*platform.Prepar
 		return nil, fmt.Errorf("%s:%d: want a workload identity pool provider, an IAM policy, or both as {\"provider\": …, \"iamPolicy\": …}", doc.File, doc.Line)
 	}
 	prepared := &platform.Prepared{Name: doc.Name, Warnings: read.warnings, Unknown: read.unknown(), Generated: map[string]string{}}
+	if grantKind(doc.Kind) && doc.Address != "" {
+		prepared.Name = doc.Address
+	}
 	providers := make([]any, len(read.providers))
 	for i, p := range read.providers {
 		if prepared.Name == "" {

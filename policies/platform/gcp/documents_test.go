@@ -11,6 +11,7 @@ import (
 	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/carrier"
 	"github.com/trustcheck/trustcheck/internal/platformtest"
+	"github.com/trustcheck/trustcheck/policies/platform/gcp"
 	"github.com/trustcheck/trustcheck/verifier"
 )
 
@@ -137,6 +138,42 @@ func TestUnknownInTerraformDecides(t *testing.T) {
 		}
 		if asked != 1 {
 			t.Errorf("%s: asked %d documents", c.title, asked)
+		}
+	}
+}
+
+// What a directory's resources say of each other: members refer to the pool, not to its number.
+func TestGrantBesideItsProviderStaysUndecided(t *testing.T) {
+	bundle := platformtest.Open(t)
+	const ours = `"principalSet://iam.googleapis.com/${google_iam_workload_identity_pool.ci.name}/attribute.project_id/20"`
+	audiences := `allowed_audiences = ["https://gitlab.com"]`
+	for _, c := range []struct{ title, condition, member, more, want string }{
+		{"the pool's own name", `"true"`, ours, "", "allow at "},
+		{"another value", `"true"`, strings.Replace(ours, "/20", "/21", 1), "", "deny at binding"},
+		{"the provider's condition refuses", `"assertion.namespace_id == '73'"`, ours, "", "deny at condition"},
+		{"the provider's condition is not known", `"assertion.namespace_id == '${var.group}'"`, ours, "", "undecided at provider"},
+		{"the number of some pool", `"true"`, strings.Replace(ours, "google_iam_workload_identity_pool.ci.name", "var.pool", 1), "", "undecided at binding"},
+		{"another pool of the same id", `"true"`, strings.Replace(ours, "pool.ci", "pool.other", 1), `
+resource "google_iam_workload_identity_pool" "other" {
+  project                   = "elsewhere"
+  workload_identity_pool_id = "ci"
+}`, "undecided at binding"},
+		{"the pool is disabled", `"true"`, ours, "", "deny at provider"},
+	} {
+		text := strings.NewReplacer("CONDITION", c.condition, "AUDIENCES", audiences, "MEMBER", c.member).Replace(terraform) + c.more
+		if c.title == "the pool is disabled" {
+			text = strings.Replace(text, "{\n", "{\n  disabled = true\n", 1)
+		}
+		docs, err := carrier.Read("main.tf", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, doc := range docs {
+			if strings.HasSuffix(doc.Kind, "_iam_member") {
+				if got := asks(t, bundle, doc, gcp.Platform().Beside(doc, docs), gitlabClaims); got != c.want {
+					t.Errorf("%s: %s, want %s", c.title, got, c.want)
+				}
+			}
 		}
 	}
 }

@@ -141,7 +141,7 @@ func (r *reading) unknownMember(one at, role string, condition at) {
 	why := r.doc.Unknown[one.pointer]
 	if quoted, err := strconv.QuotedPrefix(why); err == nil {
 		text, _ := strconv.Unquote(quoted)
-		text = projectHole.ReplaceAllString(text, "projects/?/")
+		text = projectHole.ReplaceAllString(text, "projects/"+unnumbered+"$1/")
 		if parts := principal.FindStringSubmatch(text); parts != nil && !strings.Contains(text, "${") {
 			one.value = text
 			r.member(one, role, condition)
@@ -156,9 +156,10 @@ func (r *reading) unknownMember(one at, role string, condition at) {
 }
 
 // projectHole is a project's number that is not known, as carriers show it.
-var projectHole = regexp.MustCompile(`projects/\$\{[^}]*\}/`)
+var projectHole = regexp.MustCompile(`projects/\$\{(?:project number of )?([^}/]*)\}/`)
 
-// unnumbered stands for a project's number that is not known.
+// unnumbered begins what stands for a project's number that is not known: the address of the
+// pool's resource follows where there is one.
 const unnumbered = "?"
 
 func (b *binding) names(scheme, rest string) {
@@ -189,7 +190,7 @@ func (b *binding) decoded() (string, bool) {
 func (b *binding) described() map[string]any {
 	described := map[string]any{
 		"role": b.role, "member": b.member, "what": b.what, "why": b.why,
-		"project": b.project, "numbered": b.project == unnumbered || digits.MatchString(b.project), "pool": b.pool,
+		"project": b.project, "numbered": strings.HasPrefix(b.project, unnumbered) || digits.MatchString(b.project), "pool": b.pool,
 		"attribute": b.attribute, "value": b.value, "formulas": b.formulas,
 	}
 	if plain, ok := b.decoded(); ok {

@@ -22,8 +22,9 @@ type provider struct {
 	at
 	id, pool string
 	// project is the project's number; empty where it is not known: a project's id names
-	// no principal.
+	// no principal. pooled then names the pool's resource, where there is one beside.
 	project  string
+	pooled   string
 	state    at
 	disabled at
 	poolGone []any // why the pool admits nobody
@@ -112,6 +113,9 @@ func (p *provider) identify(object map[string]any) {
 			*into = text
 		}
 	}
+	if strings.HasPrefix(p.project, unnumbered) {
+		p.pooled = p.project
+	}
 	if !digits.MatchString(p.project) {
 		p.project = ""
 	}
@@ -164,8 +168,11 @@ func (r *reading) oidc(p *provider, oidc at) error {
 	}
 	if list, ok := p.audiences.value.([]any); ok {
 		for i, item := range list {
-			if err := r.textOrNothing(p.audiences.item(i, item)); err != nil {
-				return err
+			one := p.audiences.item(i, item)
+			if r.hidden(one) {
+				p.hidden = append(p.hidden, "audiences")
+			} else if _, ok := item.(string); !ok {
+				return r.wrong(one, "a text")
 			}
 		}
 	} else if p.audiences.value != nil {
@@ -246,7 +253,7 @@ func (p *provider) described(t *translation) map[string]any {
 		mappings[i] = t.mappings[i].described()
 	}
 	described := map[string]any{
-		"name": p.id, "pool": p.pool, "project": p.project, "other": p.other,
+		"name": p.id, "pool": p.pool, "project": p.project, "pooled": p.pooled, "other": p.other,
 		"gone":      append(append([]any{}, p.poolGone...), gone("provider", p.state.value, p.disabled.value)...),
 		"issuer":    value(p.issuer),
 		"audiences": value(p.audiences),

@@ -24,6 +24,7 @@ _refusals(p) := array.flatten([
 	],
 	[{"place": p.audiences.source, "why": "want audiences of at most 256 characters"} |
 		some audience in p.audiences.value
+		is_string(audience)
 		count(audience) > 256
 	],
 	[{"place": "attributeMapping", "why": "want a mapping of google.subject"} | count([m | some m in p.mappings; m.key == "google.subject"]) == 0],

@@ -316,10 +316,13 @@ _same(p, b) := "no" if {
 	p.pool != ""
 } else := "no" if {
 	not b.numbered
+} else := "yes" if {
+	p.pooled != ""
+	p.pooled == b.project
 } else := "unknown" if {
 	"" in {p.project, p.pool}
 } else := "unknown" if {
-	b.project == "?"
+	startswith(b.project, "?")
 } else := "yes" if {
 	p.project == b.project
 } else := "no"
