@@ -1,7 +1,6 @@
 package batch
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,13 +51,12 @@ type linted struct {
 }
 
 // Answer analyses the role of one line.
-func (l *Lint) Answer(ctx context.Context, id json.RawMessage, line []byte) (any, error) {
+func (l *Lint) Answer(ctx context.Context, number json.RawMessage, line []byte) (any, error) {
 	var asked lintLine
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.UseNumber()
-	if err := decoder.Decode(&asked); err != nil {
+	if err := decode(line, &asked, lintMembers); err != nil {
 		return nil, err
 	}
+	id := called(asked.ID, number)
 	if !given(asked.Role) {
 		return nil, errors.New("role: want the platform's own document, got nothing")
 	}
