@@ -210,6 +210,9 @@ func (a *analysis) prepare() error {
 			a.rest("the scope was not given and is taken from the role: " + a.scope.String())
 		}
 	}
+	if len(a.facts.Ignored) > 0 {
+		a.rest("facts that say nothing about these tokens were passed over: " + strings.Join(a.facts.Ignored, ", "))
+	}
 	a.result.Scope, a.result.Issuer, a.result.Model = a.scope, a.issuer, a.model.Name
 	for _, circle := range a.scope.Circles {
 		for i := range circle {
@@ -769,9 +772,12 @@ func (a *analysis) tight() {
 	a.result.Verdict = Tight
 	a.rest(fmt.Sprintf("the model of %s as of %s: no other claims, shapes and letters than it has", a.model.Title, a.model.AsOf))
 	for _, name := range slices.Sorted(maps.Keys(a.facts.given)) {
-		if a.facts.knows(name) && a.factMatters(name) {
-			a.rest("the fact " + name)
+		if value, ok := a.facts.plain[name]; ok && a.factMatters(name) {
+			a.rest(fmt.Sprintf("the fact %s: %s", name, spelled(value)))
 		}
+	}
+	if a.refs && a.tenants.named() {
+		a.rest("who runs a merge request's pipeline may push to its branch, and no project of the scope is a fork of a stranger's")
 	}
 }
 

@@ -21,6 +21,14 @@ func (a *analysis) identify() error {
 	if a.issuer == "" {
 		a.issuer = boundIssuer(a.stages)
 	}
+	if a.issuer == "" && a.Subject.Scope != nil {
+		for _, circle := range a.Subject.Scope.Circles {
+			if texts := textsIn(valuesOf(circle, "iss")); len(texts) == 1 {
+				a.issuer = texts[0]
+			}
+		}
+	}
+	a.issuer = asMinted(a.issuer)
 	name := a.Subject.Model
 	if name == "" {
 		name = a.recognise()
@@ -44,6 +52,31 @@ func (a *analysis) identify() error {
 		a.rest(fmt.Sprintf("the issuer was not given: taken for %s", a.issuer))
 	}
 	return nil
+}
+
+// valuesOf are the values that a circle wants of a claim.
+func valuesOf(circle Circle, claim string) []any {
+	for _, c := range circle {
+		if c.Claim == claim && !c.Not {
+			return c.Values
+		}
+	}
+	return nil
+}
+
+// asMinted is an issuer as its tokens spell it: with a scheme, and for the public ones
+// without a slash at the end. A role that binds it otherwise accepts nothing.
+func asMinted(iss string) string {
+	if iss != "" && !strings.Contains(iss, "://") {
+		iss = "https://" + iss
+	}
+	for _, name := range issuer.Models() {
+		model, err := issuer.ModelOf(name)
+		if err == nil && slices.Contains(model.Issuers, strings.TrimRight(iss, "/")) {
+			return strings.TrimRight(iss, "/")
+		}
+	}
+	return iss
 }
 
 // boundIssuer is the only iss that the role admits, or "".
