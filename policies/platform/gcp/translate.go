@@ -25,8 +25,9 @@ type expression struct {
 	// unread says why it cannot be translated, invalid why Google would not store it;
 	// both begin with "line:column: ".
 	unread, invalid string
-	// needs are the mapped attributes that it may read.
-	needs []string
+	// needs are the mapped attributes that it may read, through the claims that those read.
+	needs   []string
+	through []string
 }
 
 // translation is a provider's expressions in Rego.
@@ -66,7 +67,7 @@ func translate(p *provider) *translation {
 		})
 		for _, m := range t.mappings {
 			if mentions(text, m.key) {
-				e.needs = append(e.needs, m.path)
+				e.needs, e.through = append(e.needs, m.path), append(e.through, m.reads()...)
 				if m.unread != "" && e.unread == "" {
 					e.unread = "it reads " + m.key + ", whose mapping cannot be read"
 				}
@@ -244,8 +245,9 @@ func (e *expression) formula() any {
 	return plain(formulas{True: fits, False: cel.Formula{Op: cel.Not, Of: []cel.Formula{fits}}})
 }
 
-// reads lists the members of assertion that the expression names, or "*" when it may read any.
-func (e *expression) reads() []string { return membersOf(e.text, "assertion") }
+// reads lists the members of assertion that the expression may read, itself or through mapped
+// attributes; "*" stands for all.
+func (e *expression) reads() []string { return append(membersOf(e.text, "assertion"), e.through...) }
 
 func (e *expression) readsMapped() bool {
 	return len(membersOf(e.text, "google")) > 0 || len(membersOf(e.text, "attribute")) > 0
