@@ -25,10 +25,9 @@ import (
 type gitlab struct {
 	*rand.Rand
 	// ours are the projects of the scope; in these the facts hold.
-	ours              func(path string) bool
-	branches, tags    []string
-	protectedEnvs     []string
-	sourceIsStrangers bool
+	ours           func(path string) bool
+	branches, tags []string
+	protectedEnvs  []string
 }
 
 var (
@@ -112,14 +111,13 @@ func (g *gitlab) mint() map[string]any {
 		claims["ci_config_ref_uri"] = fmt.Sprintf("gitlab.com/%s//.gitlab-ci.yml@refs/%s/%s", source, refs, ref)
 		claims["ci_config_sha"] = strings.Repeat("0", 40)
 	}
-	tier, guarded := "", ""
 	if g.IntN(2) == 0 {
 		environment := pick(g.Rand, envNames)
-		guarded = strconv.FormatBool(g.IntN(2) == 0)
+		guarded := strconv.FormatBool(g.IntN(2) == 0)
 		if g.ours(job) {
 			guarded = strconv.FormatBool(slices.Contains(g.protectedEnvs, environment))
 		}
-		tier = pick(g.Rand, []string{"production", "other", "staging"})
+		tier := pick(g.Rand, []string{"production", "other", "staging"})
 		claims["environment"], claims["environment_protected"] = environment, guarded
 		claims["deployment_tier"], claims["environment_action"] = tier, "start"
 	}

@@ -182,12 +182,11 @@ func (s *Server) listenHTTP(address string, config *tls.Config, handler http.Han
 	return &listener{
 		Listener: open,
 		serve: func() error {
-			err := error(nil)
+			serve := server.Serve
 			if config != nil {
-				err = server.ServeTLS(open, "", "")
-			} else {
-				err = server.Serve(open)
+				serve = func(open net.Listener) error { return server.ServeTLS(open, "", "") }
 			}
+			err := serve(open)
 			if errors.Is(err, http.ErrServerClosed) {
 				return nil
 			}
