@@ -191,7 +191,7 @@ _mapping(m) := object.union_n([_shown(m), _claim_of(m), {
 	"failing": object.get(input.context, "failed_mapping", ""),
 	"tells": "unless satisfied",
 	"operator": _mapped_type[m.key],
-	"analysis": "formula",
+	"analysis": "free",
 	"formula": m.formula,
 	"message": _mapping_message(m.key),
 }])) if {
@@ -219,7 +219,12 @@ _mapped_size(p) := [_own("mapped_size", {
 	count(p.mappings) > 1
 } else := []
 
-_condition(p) := [_condition_test(p.condition)] if {
+# What a condition comes to, and where it is a conjunction of tests on claims also each of them:
+# together they say the same, so the analysis reads those.
+_condition(p) := array.concat(
+	[_condition_test(p.condition)],
+	[object.union_n([_shown(p.condition), conjunct, {"message": _rejected}]) | some conjunct in p.condition.conjuncts],
+) if {
 	p.condition
 } else := [{"test": "always", "operator": "no attribute condition"}] if {
 	_several
@@ -239,12 +244,19 @@ _condition_test(c) := object.union(_shown(c), {
 	"tells": "unless satisfied",
 	"operator": "is true",
 	"wanted": c.expression,
-	"analysis": "formula",
+	"analysis": _reading(c.conjuncts),
 	"formula": c.formula,
-	"message": "unauthorized_client: The given credential is rejected by the attribute condition.",
+	"message": _rejected,
 })) if {
 	c.formula
 } else := object.union(_shown(c), {"test": "never", "operator": "is true", "wanted": c.expression, "message": object.get(c, "invalid", "the expression cannot be read")})
+
+_rejected := "unauthorized_client: The given credential is rejected by the attribute condition."
+
+# The conjuncts leave nothing for the whole to refuse.
+_reading([]) := "formula"
+
+_reading(conjuncts) := "free" if count(conjuncts) > 0
 
 _shown(of) := object.filter(of, ["source", "pointer"])
 

@@ -1,5 +1,7 @@
 package trustcheck.platform.gcp
 
+import data.trustcheck.match
+
 # METADATA
 # description: |
 #   The conditions only Google Cloud can test: its token checks, and the values of a
@@ -14,6 +16,12 @@ test(name, condition) := _single(name, condition) if name != "accepted"
 _leaf(condition) := {"always": "satisfied", "never": "failed", "unknown": "unknown"}[condition.test]
 
 _leaf(condition) := _single(condition.name, condition) if condition.test == "platform"
+
+_leaf(condition) := _word(count([1 | match.holds("claim", condition.test, condition)])) if condition.test in {"in", "pattern"}
+
+_word(0) := "failed"
+
+_word(1) := "satisfied"
 
 _worst(results) := "failed" if {
 	"failed" in results

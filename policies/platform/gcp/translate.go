@@ -211,6 +211,9 @@ func (e *expression) described() map[string]any {
 	}
 	if e.program != nil {
 		described["formula"] = e.formula()
+		if e.key == "" {
+			described["conjuncts"] = append([]any{}, conjuncts(e.program.True)...)
+		}
 	}
 	if claim := claimOnly.FindStringSubmatch(e.text); claim != nil {
 		described["claim"] = claim[1]
