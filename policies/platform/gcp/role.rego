@@ -353,7 +353,20 @@ _pool(p, b) := [object.union(_shown(b), {
 	b.what != "unread"
 } else := []
 
-_member(p, i, b) := [_own("member", object.union_n([_shown(b), _claim_of(mapping), {
+_member(p, i, b) := [object.union_n([_shown(b), _claim_of(mapping), {
+	"test": "in",
+	"reads": "claim",
+	"values": [b.value],
+	"operator": "equals",
+	"wanted": b.value,
+	"message": sprintf("the binding's member names another identity: %s", [b.member]),
+}])] if {
+	some mapping in p.mappings
+	mapping.key == b.attribute
+	mapping.claim
+	b.what in {"subject", "attribute"}
+	not b.decoded
+} else := [_own("member", object.union_n([_shown(b), _claim_of(mapping), {
 	"path": mapping.path,
 	"doubts": mapping.needs,
 	"names": mapping.reads,
