@@ -80,6 +80,7 @@ _subject(c) := [_exactly("sub", c.subject, _no_subject)] if {
 } else := array.concat([_term(c.expression, term) | some term in c.expression.terms], _twice(c.expression)) if {
 	c.expression
 } else := [_not_known("sub", c.subject)]
+
 _no_subject := "AADSTS700213: No matching federated identity record found for presented assertion subject"
 
 _term(expression, term) := _exactly(term.claim, object.union(_place(expression), {"value": term.value}), _no_subject) if {
