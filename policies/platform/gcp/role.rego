@@ -35,11 +35,14 @@ _asked(name) if {
 	count(conditions) > 0
 }
 
-_last := [_binding_stage("provider", [{"conditions": [{
-	"test": "unknown",
-	"operator": "known",
-	"message": "undecided: no provider of the pool was given",
-}]}]), _binding_stage("binding", _unprovided)] if {
+_last := [
+	_binding_stage("provider", [{"conditions": [{
+		"test": "unknown",
+		"operator": "known",
+		"message": "undecided: no provider of the pool was given",
+	}]}]),
+	_binding_stage("binding", _unprovided),
+] if {
 	_providers == []
 } else := [_binding_stage("binding", _bound)] if {
 	input.document.bindings
