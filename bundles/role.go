@@ -180,12 +180,31 @@ func number(object ast.Object, key string) int {
 	return whole
 }
 
-// extended compiles the modules that a role brings together with all others.
+// withoutPlatforms stands in for trust/platforms.rego where no platform is loaded.
+const withoutPlatforms = `package trustcheck.trust
+
+default platform_test(_, _) := "unknown"
+
+platform_tells(_, condition) := condition.nothing
+`
+
+// extended compiles the modules that a role brings together with the judge, the matchers and
+// the user's other rules. No platform's own tests are asked for such a role, so the
+// platforms, by far the largest part, stay out.
 func (b *Bundle) extended(ctx context.Context, brought map[string]string) (*engine, error) {
 	modules := make(map[string]*ast.Module, len(b.modules)+len(brought))
 	for file, module := range b.modules {
+		name := module.Package.Path.String()
+		if file == "trust/platforms.rego" || within(name, []string{"data.trustcheck.platform", generatedLibrary}) {
+			continue
+		}
 		modules[file] = module.Copy()
 	}
+	stub, err := ast.ParseModule("trust/platforms.rego", withoutPlatforms)
+	if err != nil {
+		return nil, err
+	}
+	modules["trust/platforms.rego"] = stub
 	for file, text := range brought {
 		module, err := parseUserModule(file, text)
 		if err != nil {
