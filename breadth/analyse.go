@@ -820,6 +820,7 @@ func (a *analysis) rest(on string) {
 func (a *analysis) doubt(possible, sure *hit, missing int) []string {
 	var why []string
 	why = append(why, a.unknown...)
+	why = append(why, a.unsure(possible)...)
 	if a.generic {
 		why = append(why, "nothing is known of the issuer: with the generic model every claim is anybody's to choose")
 	}

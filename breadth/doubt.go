@@ -1,0 +1,28 @@
+package breadth
+
+import "fmt"
+
+// unsure names the conditions that a token perhaps satisfies and perhaps does not: they
+// read what differs from token to token, or what lies inside of a list or an object.
+func (a *analysis) unsure(h *hit) []string {
+	var why []string
+	for s := range a.leaves {
+		for w := range a.leaves[s] {
+			for c := range a.leaves[s][w] {
+				leaf := &a.leaves[s][w][c]
+				if leaf.settled {
+					continue
+				}
+				perhaps, err := h.leaf(leaf, true)
+				if err != nil {
+					continue
+				}
+				surely, err := h.leaf(leaf, false)
+				if err == nil && perhaps != surely {
+					why = append(why, fmt.Sprintf("%s decides: it reads what the analysis does not look into", said(a.condition(s, w, c))))
+				}
+			}
+		}
+	}
+	return why
+}
