@@ -246,8 +246,16 @@ func (p *Printer) mark(status trustcheck.Status) string {
 // table prints a line a role: what this token opens.
 func (p *Printer) table(decisions []*trustcheck.Decision) error {
 	rows := [][4]string{{"ROLE", "PLATFORM", "VERDICT", "WHY"}}
+	named := map[string]int{}
 	for _, d := range decisions {
-		rows = append(rows, [4]string{printable(d.Role.Name), d.Role.Platform, strings.ToUpper(string(d.Verdict)), why(d)})
+		named[d.Role.Name]++
+	}
+	for _, d := range decisions {
+		name := printable(d.Role.Name)
+		if named[d.Role.Name] > 1 {
+			name += " (" + printable(d.Role.File) + ")"
+		}
+		rows = append(rows, [4]string{name, d.Role.Platform, strings.ToUpper(string(d.Verdict)), why(d)})
 	}
 	var widths [3]int
 	for _, row := range rows {
