@@ -137,7 +137,7 @@ type opened struct {
 func open(doc *trustcheck.Document) (*opened, error) {
 	object, ok := doc.Value.(map[string]any)
 	if !ok {
-		return nil, wrongShape(doc, "", "a trust policy or a role with one", doc.Value)
+		return nil, platform.WrongShape(doc, "", "a trust policy or a role with one", doc.Value)
 	}
 	found := &opened{}
 	for {
@@ -184,13 +184,13 @@ func policy(doc *trustcheck.Document, pointer string, value any) (map[string]any
 	if text, ok := value.(string); ok {
 		inner, err := readPolicy(text)
 		if err != nil {
-			return nil, fmt.Errorf("%s:%d: %s: %w", doc.File, doc.LineOf(pointer), place(pointer), err)
+			return nil, fmt.Errorf("%s:%d: %s: %w", doc.File, doc.LineOf(pointer), platform.Place(pointer), err)
 		}
 		value = inner
 	}
 	object, ok := value.(map[string]any)
 	if !ok {
-		return nil, wrongShape(doc, pointer, "a trust policy", value)
+		return nil, platform.WrongShape(doc, pointer, "a trust policy", value)
 	}
 	return object, nil
 }
@@ -233,7 +233,7 @@ func statements(doc *trustcheck.Document, found *opened) ([]any, error) {
 	case map[string]any:
 		return append(list, map[string]any{"place": "Statement", "pointer": "/Statement", "value": value}), nil
 	default:
-		return nil, wrongShape(doc, found.pointer+"/Statement", "a statement or a list of them", value)
+		return nil, platform.WrongShape(doc, found.pointer+"/Statement", "a statement or a list of them", value)
 	}
 }
 
@@ -350,7 +350,7 @@ func unknown(doc *trustcheck.Document, pointer string, partial map[string]string
 			continue
 		}
 		if at == pointer || strings.HasPrefix(at, pointer+"/") || strings.HasPrefix(pointer, at+"/") {
-			all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s: %s", doc.Address, place(at), doc.Unknown[at])))
+			all = append(all, strings.TrimSpace(fmt.Sprintf("%s %s: %s", doc.Address, platform.Place(at), doc.Unknown[at])))
 		}
 	}
 	return all
@@ -378,32 +378,4 @@ func firstText(object map[string]any, names ...string) string {
 		}
 	}
 	return ""
-}
-
-func wrongShape(doc *trustcheck.Document, pointer, wanted string, got any) error {
-	return fmt.Errorf("%s:%d: %s: want %s, got %s", doc.File, doc.LineOf(pointer), place(pointer), wanted, kindOf(got))
-}
-
-func place(pointer string) string {
-	if pointer == "" {
-		return "document"
-	}
-	return strings.ReplaceAll(strings.TrimPrefix(pointer, "/"), "/", ".")
-}
-
-func kindOf(value any) string {
-	switch value.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return "a boolean"
-	case string:
-		return "a text"
-	case []any:
-		return "a list"
-	case map[string]any:
-		return "an object"
-	default:
-		return "a number"
-	}
 }

@@ -151,7 +151,7 @@ func (r *reading) credential(one at) (map[string]any, error) {
 		}
 	}
 	if inner := one.member("properties"); inner.value != nil {
-		if one = inner; kindOf(one.value) != "an object" {
+		if one = inner; platform.KindOf(one.value) != "an object" {
 			return nil, r.wrong(one, "an object")
 		}
 	}
@@ -281,22 +281,5 @@ func (r *reading) wrong(one at, wanted string) error {
 	if place == "" {
 		place = "document"
 	}
-	return fmt.Errorf("%s:%d: %s: want %s, got %s", r.doc.File, r.doc.LineOf(one.pointer), place, wanted, kindOf(one.value))
-}
-
-func kindOf(value any) string {
-	switch value.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return "a boolean"
-	case string:
-		return "a text"
-	case []any:
-		return "a list"
-	case map[string]any:
-		return "an object"
-	default:
-		return "a number"
-	}
+	return fmt.Errorf("%s:%d: %s: want %s, got %s", r.doc.File, r.doc.LineOf(one.pointer), place, wanted, platform.KindOf(one.value))
 }

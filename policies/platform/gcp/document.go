@@ -345,7 +345,7 @@ func (r *reading) wrong(one at, wanted string) error {
 	if place == "" {
 		place = "document"
 	}
-	return fmt.Errorf("%s:%d: %s: want %s, got %s", r.doc.File, line, place, wanted, kindOf(one.value))
+	return fmt.Errorf("%s:%d: %s: want %s, got %s", r.doc.File, line, place, wanted, platform.KindOf(one.value))
 }
 
 func dotted(pointer string) string {
@@ -365,22 +365,5 @@ func listed(value any) []any {
 		return value
 	default:
 		return []any{value}
-	}
-}
-
-func kindOf(value any) string {
-	switch value.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return "a boolean"
-	case string:
-		return "a text"
-	case []any:
-		return "a list"
-	case map[string]any:
-		return "an object"
-	default:
-		return "a number"
 	}
 }

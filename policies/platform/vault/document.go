@@ -140,7 +140,7 @@ func prepare(doc *trustcheck.Document, context map[string]any) (*platform.Prepar
 func open(doc *trustcheck.Document) (string, map[string]any, map[string]any, error) {
 	object, ok := doc.Value.(map[string]any)
 	if !ok {
-		return "", nil, nil, wrongShape(doc, "", "a role object", doc.Value)
+		return "", nil, nil, platform.WrongShape(doc, "", "a role object", doc.Value)
 	}
 	if doc.Kind == kindTerraformRole {
 		return "", object, nil, nil
@@ -148,7 +148,7 @@ func open(doc *trustcheck.Document) (string, map[string]any, map[string]any, err
 	if doc.Kind == kindGeneric {
 		role, ok := object["data_json"].(map[string]any)
 		if !ok {
-			return "", nil, nil, wrongShape(doc, "/data_json", "a role object", object["data_json"])
+			return "", nil, nil, platform.WrongShape(doc, "/data_json", "a role object", object["data_json"])
 		}
 		return "/data_json", role, nil, nil
 	}
@@ -159,13 +159,13 @@ func open(doc *trustcheck.Document) (string, map[string]any, map[string]any, err
 		}
 		role, ok := inner.(map[string]any)
 		if !ok {
-			return "", nil, nil, wrongShape(doc, "/"+envelope, "a role object", inner)
+			return "", nil, nil, platform.WrongShape(doc, "/"+envelope, "a role object", inner)
 		}
 		for _, beside := range []string{"config", "mount"} {
 			if value, given := object[beside]; given {
 				config, ok := value.(map[string]any)
 				if !ok {
-					return "", nil, nil, wrongShape(doc, "/"+beside, "an object", value)
+					return "", nil, nil, platform.WrongShape(doc, "/"+beside, "an object", value)
 				}
 				return "/" + envelope, role, unwrapped(config), nil
 			}
@@ -183,34 +183,6 @@ func unwrapped(config map[string]any) map[string]any {
 	return config
 }
 
-func wrongShape(doc *trustcheck.Document, pointer, wanted string, got any) error {
-	return fmt.Errorf("%s:%d: %s: want %s, got %s", doc.File, doc.LineOf(pointer), place(pointer), wanted, kindOf(got))
-}
-
-func place(pointer string) string {
-	if pointer == "" {
-		return "document"
-	}
-	return strings.ReplaceAll(strings.TrimPrefix(pointer, "/"), "/", ".")
-}
-
-func kindOf(value any) string {
-	switch value.(type) {
-	case nil:
-		return "null"
-	case bool:
-		return "a boolean"
-	case string:
-		return "a text"
-	case []any:
-		return "a list"
-	case map[string]any:
-		return "an object"
-	default:
-		return "a number"
-	}
-}
-
 // unreadable names the place of the field that Vault could not read, what came and what was
 // wanted.
 func unreadable(doc *trustcheck.Document, at string, object map[string]any, why string) error {
@@ -218,7 +190,7 @@ func unreadable(doc *trustcheck.Document, at string, object map[string]any, why 
 		field := strings.Split(violation.Pointer, "/")[1]
 		if _, err := decodeField(field, object[field]); err != nil {
 			return fmt.Errorf("%s:%d: %s: %s (schema %s): %s", doc.File, doc.LineOf(at+violation.Pointer),
-				place(violation.Pointer), violation.Message, violation.Rule, why)
+				platform.Place(violation.Pointer), violation.Message, violation.Rule, why)
 		}
 	}
 	return fmt.Errorf("%s:%d: %s", doc.File, doc.Line, why)
@@ -235,7 +207,7 @@ func loose(object map[string]any) []string {
 		if isDuration(field) || isCommaList(field, object[field]) {
 			continue
 		}
-		warnings = append(warnings, fmt.Sprintf("%s: %s; Vault converts it", place(violation.Pointer), violation.Message))
+		warnings = append(warnings, fmt.Sprintf("%s: %s; Vault converts it", platform.Place(violation.Pointer), violation.Message))
 	}
 	return warnings
 }
@@ -276,7 +248,7 @@ func knownOnly(doc *trustcheck.Document, at string, role map[string]any) map[str
 			delete(role, field)
 			continue
 		}
-		unknown[field] = strings.TrimSpace(fmt.Sprintf("%s %s: %s", doc.Address, place(inside), why))
+		unknown[field] = strings.TrimSpace(fmt.Sprintf("%s %s: %s", doc.Address, platform.Place(inside), why))
 		if claims, ok := role[field].(map[string]any); ok && nested {
 			name, _, _ := strings.Cut(member, "/")
 			delete(claims, unescape(name))
