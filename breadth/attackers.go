@@ -577,7 +577,11 @@ func (a *analysis) world(q *question, may bool) (node, error) {
 	if err != nil {
 		return no, err
 	}
-	parts := []node{here}
+	ours, err := a.spelledAsOurs(q)
+	if err != nil {
+		return no, err
+	}
+	parts := []node{here, ours}
 	if !may {
 		certain, err := a.assigned(q)
 		if err != nil {
