@@ -28,8 +28,10 @@ type Model struct {
 	Title string `json:"title"`
 	// AsOf is the day on which the facts were last reviewed.
 	AsOf string `json:"as_of"`
-	// Issuers are the public instances; they run the first of Releases.
+	// Issuers are the public instances; they run the first of Releases. Hosted, where
+	// given, is an RE2 for the whole of all issuers that do; the others run none of it.
 	Issuers []string `json:"issuers"`
+	Hosted  string   `json:"hosted"`
 	// Releases stand for all others in the question which claims there are: newest
 	// first, one for each version at which the model changes.
 	Releases []string          `json:"releases"`
@@ -37,7 +39,9 @@ type Model struct {
 	Names    Parts             `json:"names"`
 	Fields   map[string]Field  `json:"fields"`
 	Claims   map[string]Claim  `json:"claims"`
-	Choices  []Choice          `json:"choices"`
+	// Families are claims of which there may be any number, by what their names begin with.
+	Families map[string]Claim `json:"families"`
+	Choices  []Choice         `json:"choices"`
 }
 
 // Parts say which claims play the parts that attackers and facts are defined by. Empty
@@ -61,11 +65,15 @@ type Parts struct {
 	Ref                  string   `json:"ref"`
 	RefType              string   `json:"ref_type"`
 	Branch               string   `json:"branch"`
+	BranchPrefix         string   `json:"branch_prefix"`
 	Tag                  string   `json:"tag"`
+	TagPrefix            string   `json:"tag_prefix"`
 	Protected            string   `json:"protected"`
 	Environment          string   `json:"environment"`
 	EnvironmentProtected string   `json:"environment_protected"`
 	Runner               string   `json:"runner"`
+	// Workflow names the workflow that runs, which may be another project's.
+	Workflow string `json:"workflow"`
 	// Assigned are claims whose values the issuer hands out and nobody chooses.
 	Assigned []string `json:"assigned"`
 }
@@ -83,7 +91,8 @@ type Field struct {
 
 // Claim is a claim of a token: exactly one of Text, Value, Fixed, Null and Absent. Text
 // is a template: {name} stands for a field, for what a choice sets, or for {issuer} (the
-// token's iss) and {host} (the same without its scheme). Fixed claims have a value that
+// token's iss) and {host} (the same without its scheme); {name|escaped} for a field with
+// its colons written %3A. Fixed claims have a value that
 // no condition can be decided by: "now", "later" (times), or a text.
 type Claim struct {
 	Text   string `json:"text,omitempty"`
@@ -121,11 +130,13 @@ type Value struct {
 
 // Choice is something in which tokens differ as a whole. Claim and Fact are set where a
 // project's owner settles it, by the setting that the fact reports; Components then
-// holds the parts that such a setting lists.
+// holds the parts that such a setting lists. Orders says that any so many of them may
+// stand in any order: those that a role's patterns may mean are alternatives too.
 type Choice struct {
 	Name         string            `json:"name"`
 	Claim        string            `json:"claim,omitempty"`
 	Fact         string            `json:"fact,omitempty"`
+	Orders       int               `json:"orders,omitempty"`
 	Alternatives []Alternative     `json:"alternatives"`
 	Components   map[string]string `json:"components,omitempty"`
 	Sources      []string          `json:"sources,omitempty"`
@@ -153,18 +164,26 @@ type Alternative struct {
 //go:embed gitlab/model.json
 var gitlabModelText []byte
 
+//go:embed github/model.json
+var githubModelText []byte
+
 //go:embed model.schema.json
 var modelSchemaText []byte
 
 var gitlabModel = sync.OnceValues(func() (*Model, error) { return ReadModel("gitlab/model.json", gitlabModelText) })
 
+var githubModel = sync.OnceValues(func() (*Model, error) { return ReadModel("github/model.json", githubModelText) })
+
 // Models lists the issuers that have a model, in alphabetical order.
-func Models() []string { return []string{GitLab} }
+func Models() []string { return []string{GitHub, GitLab} }
 
 // ModelOf returns the model of an issuer by name.
 func ModelOf(name string) (*Model, error) {
-	if name == GitLab {
+	switch name {
+	case GitLab:
 		return gitlabModel()
+	case GitHub:
+		return githubModel()
 	}
 	return nil, fmt.Errorf("no model for issuer %q, want one of %s", name, strings.Join(Models(), ", "))
 }
@@ -211,6 +230,9 @@ func (m *Model) check() error {
 			}
 		}
 	}
+	if err := patterns(m.Hosted); err != nil {
+		return fmt.Errorf("hosted: %w", err)
+	}
 	set := map[string]bool{"issuer": true, "host": true}
 	for _, choice := range m.Choices {
 		for _, alternative := range choice.Alternatives {
@@ -222,6 +244,11 @@ func (m *Model) check() error {
 	for _, name := range slices.Sorted(maps.Keys(m.Claims)) {
 		if err := m.checkClaim(m.Claims[name], set); err != nil {
 			return fmt.Errorf("claim %s: %w", name, err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Families)) {
+		if err := m.checkClaim(m.Families[name], set); err != nil {
+			return fmt.Errorf("family %s: %w", name, err)
 		}
 	}
 	for _, choice := range m.Choices {
@@ -282,8 +309,15 @@ func (m *Model) Pattern(domain string) string {
 // Whole anchors a pattern at both ends.
 func Whole(pattern string) string { return `\A(?:` + pattern + `)\z` }
 
-// Piece is a part of a template: a literal text or the name of a field.
-type Piece struct{ Literal, Field string }
+// Piece is a part of a template: a literal text or the name of a field, whose colons are
+// written %3A where it is Escaped.
+type Piece struct {
+	Literal, Field string
+	Escaped        bool
+}
+
+// Escape writes a field's text as a piece that is Escaped shows it.
+func Escape(text string) string { return strings.ReplaceAll(text, ":", "%3A") }
 
 // Pieces takes a template apart.
 func Pieces(template string) []Piece {
@@ -298,9 +332,19 @@ func Pieces(template string) []Piece {
 		}
 		var name string
 		name, template, _ = strings.Cut(rest, "}")
-		all = append(all, Piece{Field: name})
+		name, escaped := strings.CutSuffix(name, "|escaped")
+		all = append(all, Piece{Field: name, Escaped: escaped})
 	}
 	return all
+}
+
+// IsHosted reports whether an issuer runs the first of the releases.
+func (m *Model) IsHosted(issuer string) bool {
+	if slices.Contains(m.Issuers, issuer) {
+		return true
+	}
+	hosted, err := regexp.Compile(Whole(m.Hosted))
+	return err == nil && m.Hosted != "" && hosted.MatchString(issuer)
 }
 
 // Within reports whether a release lies in the span from since on and before until; an
