@@ -191,6 +191,9 @@ func (a *analysis) prepare() error {
 	if a.stages, err = a.Role.Stages(); err != nil {
 		return err
 	}
+	if a.stages, err = neutral(a.stages); err != nil {
+		return err
+	}
 	a.result = &Result{Verdict: Undecided, Attackers: map[string]Verdict{}, Tokens: map[string]*Token{}}
 	for _, name := range Attackers() {
 		a.result.Attackers[name] = Undecided
@@ -201,6 +204,7 @@ func (a *analysis) prepare() error {
 	if err := a.identify(); err != nil {
 		return err
 	}
+	a.lower.issuer, a.lower.now, a.lower.generic = a.issuer, a.Now, a.generic
 	names := &a.model.Names
 	if a.scope = a.Subject.Scope; a.scope == nil {
 		a.scope = infer(a.stages, names)
@@ -362,20 +366,7 @@ func (a *analysis) touches(names ...string) bool {
 }
 
 func (a *analysis) fieldsOf(claim string) map[string]bool {
-	fields := map[string]bool{}
-	add := func(c issuer.Claim) {
-		for _, piece := range issuer.Pieces(c.Text) {
-			if piece.Field != "" {
-				fields[piece.Field] = true
-			}
-		}
-	}
-	add(a.model.Claims[claim])
-	for _, choice := range a.model.Choices {
-		for _, alternative := range choice.Alternatives {
-			add(alternative.Claims[claim])
-		}
-	}
+	fields := reads(a.model, claim)
 	delete(fields, "issuer")
 	delete(fields, "host")
 	return fields
@@ -463,7 +454,7 @@ func (a *analysis) subjects() [][]string {
 			}
 		}
 	})
-	return all
+	return append(all, a.orders()...)
 }
 
 // wantedTexts are the texts that a condition shows as wanted, wildcards included.
@@ -479,8 +470,10 @@ func (a *analysis) releases() []string {
 	switch {
 	case a.facts.IssuerVersion != "":
 		return []string{a.facts.IssuerVersion}
-	case slices.Contains(a.model.Issuers, a.issuer):
+	case a.model.IsHosted(a.issuer):
 		return a.model.Releases[:1]
+	case a.model.Hosted != "":
+		return a.model.Releases[1:]
 	default:
 		return a.model.Releases
 	}

@@ -324,8 +324,15 @@ func (a *analysis) defines(name string) bool {
 	case Developer:
 		return a.tenants.named()
 	default:
-		return len(roots) > 0 || a.tenants.named() && a.readsJob()
+		return a.forkable() && (len(roots) > 0 || a.tenants.named() && a.readsJob())
 	}
+}
+
+// forkable reports whether the issuer gives tokens to pipelines from strangers' forks.
+func (a *analysis) forkable() bool {
+	return a.generic || slices.ContainsFunc(a.model.Choices, func(c issuer.Choice) bool {
+		return slices.ContainsFunc(c.Alternatives, func(alternative issuer.Alternative) bool { return alternative.Fork })
+	})
 }
 
 func (a *analysis) readsJob() bool {
@@ -457,11 +464,11 @@ func (a *analysis) refFits(q *question, protected, may bool) (node, error) {
 	names := &a.model.Names
 	var kinds []node
 	for _, kind := range []struct {
-		name, fact string
-		patterns   []string
+		name, prefix, fact string
+		patterns           []string
 	}{
-		{names.Branch, "protected_branches", a.facts.ProtectedBranches},
-		{names.Tag, "protected_tags", a.facts.ProtectedTags},
+		{names.Branch, names.BranchPrefix, "protected_branches", a.facts.ProtectedBranches},
+		{names.Tag, names.TagPrefix, "protected_tags", a.facts.ProtectedTags},
 	} {
 		of, err := q.claimIs(names.RefType, true, kind.name)
 		if err != nil {
@@ -470,20 +477,32 @@ func (a *analysis) refFits(q *question, protected, may bool) (node, error) {
 		fits := truth(may)
 		switch {
 		case a.facts.knows(kind.fact):
-			if fits, err = q.named(names.Ref, kind.patterns, true); err != nil {
+			if fits, err = q.named(names.Ref, prefixed(kind.prefix, kind.patterns), true); err != nil {
 				return no, err
 			}
 			if !protected {
 				fits = q.forms.not(fits)
 			}
 		case !may && !protected:
-			if fits, err = q.claimMatches(names.Ref, freshNames, false); err != nil {
+			if fits, err = q.claimMatches(names.Ref, freshRef(kind.prefix), false); err != nil {
 				return no, err
 			}
 		}
 		kinds = append(kinds, q.forms.all(of, fits))
 	}
 	return q.forms.any(kinds...), nil
+}
+
+func prefixed(prefix string, patterns []string) []string {
+	all := make([]string, len(patterns))
+	for i, pattern := range patterns {
+		all[i] = prefix + pattern
+	}
+	return all
+}
+
+func freshRef(prefix string) string {
+	return `\A` + regexp.QuoteMeta(prefix) + strings.TrimPrefix(freshNames, `\A`)
 }
 
 // unprotectedEnvironment says that the job has no environment, or one that needs no
@@ -496,6 +515,17 @@ func (a *analysis) unprotectedEnvironment(q *question, may bool) (node, error) {
 	guarded, err := q.claimIs(names.EnvironmentProtected, true, "true")
 	if err != nil {
 		return no, err
+	}
+	if names.EnvironmentProtected == "" {
+		var guardedNames []string
+		for name, environment := range a.facts.Environments {
+			if environment.Protected {
+				guardedNames = append(guardedNames, name)
+			}
+		}
+		if guarded, err = q.claimIs(names.Environment, true, anyOf(guardedNames)...); err != nil {
+			return no, err
+		}
 	}
 	fits, err := a.environmentFits(q, may)
 	return q.forms.all(q.forms.not(guarded), fits), err
@@ -515,6 +545,9 @@ func (a *analysis) environmentFits(q *question, may bool) (node, error) {
 		fresh, err := q.claimMatches(names.Environment, freshNames, false)
 		if err != nil {
 			return no, err
+		}
+		if names.EnvironmentProtected == "" {
+			return q.forms.any(absent, fresh), nil
 		}
 		open, err := q.claimIs(names.EnvironmentProtected, false, "false")
 		return q.forms.any(absent, q.forms.all(fresh, open)), err
@@ -538,11 +571,14 @@ func (a *analysis) environmentFits(q *question, may bool) (node, error) {
 		if err != nil {
 			return no, err
 		}
-		from, err := q.named(names.Ref, environment.Branches, true)
+		from, err := q.named(names.Ref, prefixed(names.BranchPrefix, environment.Branches), true)
 		if err != nil {
 			return no, err
 		}
 		parts = append(parts, q.forms.any(q.forms.not(here), q.forms.all(branch, from)))
+	}
+	if names.EnvironmentProtected == "" {
+		return q.forms.all(parts...), nil
 	}
 	guarded, err := q.claimIs(names.Environment, true, anyOf(guardedNames)...)
 	if err != nil {
@@ -714,7 +750,7 @@ func (a *analysis) paired(q *question) (node, error) {
 			{names.JobPath, names.JobID, names.Path, names.ID},
 			{names.JobGroup, names.JobGroupID, names.Group, names.GroupID},
 		} {
-			name, id := oneValue(constraints, pair.ofName), oneValue(constraints, pair.ofID)
+			name, id := oneValue(constraints, pair.ofName, pair.ofName == names.Group), oneValue(constraints, pair.ofID, false)
 			if name == "" || id == "" || q.claims[pair.name].Absent {
 				continue
 			}
@@ -732,8 +768,9 @@ func (a *analysis) paired(q *question) (node, error) {
 	return q.forms.all(parts...), nil
 }
 
-// oneValue is the only text that the constraints leave a claim, or "".
-func oneValue(constraints []Constraint, claim string) string {
+// oneValue is the only text that the constraints leave a claim, or ""; with groups, a
+// group of which they leave all that lies below.
+func oneValue(constraints []Constraint, claim string, groups bool) string {
 	for _, c := range constraints {
 		if c.Claim != claim || c.Not {
 			continue
@@ -741,7 +778,7 @@ func oneValue(constraints []Constraint, claim string) string {
 		if texts := textsIn(c.Values); len(texts) == 1 && len(c.Values) == 1 && len(c.Within)+len(c.Prefixes) == 0 {
 			return texts[0]
 		}
-		if len(c.Within) == 1 && len(c.Values)+len(c.Prefixes) == 0 {
+		if groups && len(c.Within) == 1 && len(c.Values)+len(c.Prefixes) == 0 {
 			return c.Within[0]
 		}
 	}
@@ -766,7 +803,8 @@ func (a *analysis) assigned(q *question) (node, error) {
 		}
 		parts = append(parts, q.forms.not(under))
 	}
-	return q.forms.all(parts...), nil
+	settings, err := a.settings(q)
+	return q.forms.all(append(parts, settings)...), err
 }
 
 // runnersFit says that a runner that takes the jobs of one group alone took one of these.

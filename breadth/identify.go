@@ -46,7 +46,7 @@ func (a *analysis) identify() error {
 	if err != nil {
 		return err
 	}
-	a.model = model
+	a.model = a.withFamilies(model)
 	if a.issuer == "" && len(model.Issuers) > 0 {
 		a.issuer = model.Issuers[0]
 		a.rest(fmt.Sprintf("the issuer was not given: taken for %s", a.issuer))
@@ -101,7 +101,7 @@ func boundIssuer(stages []bundles.Stage) string {
 func (a *analysis) recognise() string {
 	for _, name := range issuer.Models() {
 		model, err := issuer.ModelOf(name)
-		if err == nil && slices.Contains(model.Issuers, strings.TrimSuffix(a.issuer, "/")) {
+		if err == nil && model.IsHosted(strings.TrimSuffix(a.issuer, "/")) {
 			return name
 		}
 	}

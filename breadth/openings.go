@@ -27,7 +27,12 @@ const maxOpenings = 256
 func starts(c *bundles.Condition) []opening {
 	switch c.Test {
 	case "pattern", "pattern_any":
-		parsed, err := syntax.Parse(c.Pattern, syntax.Perl)
+		// What is looked for anywhere in a text says what is meant all the same.
+		pattern := c.Pattern
+		if sought, ok := strings.CutPrefix(pattern, `(?:\A(?s:.*)(?:`); ok {
+			pattern = `(?:(?:` + sought
+		}
+		parsed, err := syntax.Parse(pattern, syntax.Perl)
 		if err != nil {
 			return nil
 		}

@@ -246,7 +246,11 @@ func (t *tenants) add(c *Constraint, names *issuer.Parts) {
 		for _, text := range texts {
 			if path, ok := strings.CutPrefix(text, names.SubjectPath); ok {
 				path, _, _ = strings.Cut(path, ":")
+				path, groupID, id := withoutIDs(path)
 				t.paths = append(t.paths, path)
+				if groupID != "" && id != "" {
+					t.groupIDs, t.ids = append(t.groupIDs, groupID), append(t.ids, id)
+				}
 			} else if id, ok := strings.CutPrefix(text, names.SubjectID); ok {
 				id, _, _ = strings.Cut(id, ":")
 				t.ids = append(t.ids, id)
@@ -280,10 +284,19 @@ func infer(stages []bundles.Stage, names *issuer.Parts) *Scope {
 		}
 		for c := range stages[s].Ways[0].Conditions {
 			condition := &stages[s].Ways[0].Conditions[c]
-			if constraint, ok := inferred(condition, names); ok && !slices.ContainsFunc(circle, constraint.equal) {
-				circle = append(circle, constraint)
+			found := inferredIDs(condition, names)
+			if constraint, ok := inferred(condition, names); ok {
+				found = append(found, constraint)
+			}
+			for _, constraint := range found {
+				if !slices.ContainsFunc(circle, constraint.equal) {
+					circle = append(circle, constraint)
+				}
 			}
 		}
+	}
+	if len(circle) == 0 {
+		circle = inferredOwners(stages, names)
 	}
 	if len(circle) > 0 {
 		scope.Circles = []Circle{circle}
@@ -317,7 +330,7 @@ func inferred(c *bundles.Condition, names *issuer.Parts) (Constraint, bool) {
 		case names.Subject:
 			if path, ok := strings.CutPrefix(start.text, names.SubjectPath); ok && names.SubjectPath != "" {
 				found.Claim = names.Path
-				found.path(start.upTo(path, ":"), true)
+				found.path(start.upTo(path, ":").withoutIDs(c), true)
 			} else if id, ok := strings.CutPrefix(start.text, names.SubjectID); ok && names.SubjectID != "" && found.Claim == "" {
 				found.Claim = names.ID
 				found.id(start.upTo(id, ":"))

@@ -39,7 +39,9 @@ const (
 // automaton is a language with its table over the common alphabet.
 type automaton struct {
 	*language.Language
-	table     *language.Table
+	table *language.Table
+	// escaped is the table for fields whose colons are written %3A.
+	escaped   *language.Table
 	distances []int
 }
 
@@ -49,8 +51,18 @@ type tapeAtom struct {
 	automaton
 	start language.State
 	reads []bool
-	after []string
-	last  int
+	// escapes says in which of the fields colons are written %3A.
+	escapes []bool
+	after   []string
+	last    int
+}
+
+// step is the state after a letter of a field.
+func (a *tapeAtom) step(field int32, state language.State, class int) language.State {
+	if a.escapes[field] {
+		return a.escaped.Step(state, class)
+	}
+	return a.table.Step(state, class)
 }
 
 // search looks for texts that satisfy the formula. Pinned fields have the given text.
@@ -225,7 +237,7 @@ func (s *search) expand(here int32) {
 		for i, atom := range atoms {
 			states[i] = m.states[i]
 			if s.atoms[atom].reads[m.field] {
-				states[i] = s.atoms[atom].table.Step(m.states[i], class)
+				states[i] = s.atoms[atom].step(m.field, m.states[i], class)
 			}
 		}
 		form, states := s.settle(m.form, atoms, states)
@@ -277,7 +289,7 @@ func (s *search) pin(m moment, text string) moment {
 	for i, atom := range atoms {
 		if s.atoms[atom].reads[m.field] {
 			for _, r := range text {
-				states[i] = s.atoms[atom].table.Step(states[i], s.alphabet.Class(r))
+				states[i] = s.atoms[atom].step(m.field, states[i], s.alphabet.Class(r))
 			}
 		}
 	}

@@ -62,14 +62,16 @@ func variants(model *issuer.Model, release string, facts *Facts, interesting map
 		})
 		var next []*variant
 		for _, v := range all {
+			made := false
 			for a := range choice.Alternatives {
 				alternative := &choice.Alternatives[a]
 				if !issuer.Within(release, alternative.Since, alternative.Until) || facts.rulesOut(alternative.Unless) {
 					continue
 				}
-				if a > 0 && !relevant && !alternative.Fork || mentioned != (len(alternative.Mentions) > 0) {
+				if made && !relevant && !alternative.Fork || mentioned != (len(alternative.Mentions) > 0) {
 					continue
 				}
+				made = true
 				next = append(next, v.with(choice, a))
 			}
 		}
@@ -113,7 +115,10 @@ func withComponents(choice *issuer.Choice, lists [][]string) *issuer.Choice {
 
 // choiceMatters reports whether a choice changes a claim that is looked at.
 func choiceMatters(model *issuer.Model, choice *issuer.Choice, interesting map[string]bool) bool {
-	set := map[string]bool{}
+	read := map[string]bool{}
+	for name := range interesting {
+		maps.Copy(read, reads(model, name))
+	}
 	for _, alternative := range choice.Alternatives {
 		for name := range alternative.Claims {
 			if interesting[name] {
@@ -121,17 +126,44 @@ func choiceMatters(model *issuer.Model, choice *issuer.Choice, interesting map[s
 			}
 		}
 		for field := range alternative.Set {
-			set[field] = true
-		}
-	}
-	for name := range interesting {
-		for _, piece := range issuer.Pieces(model.Claims[name].Text) {
-			if set[piece.Field] {
+			if read[field] {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// reads lists the fields, and what choices set, that a claim's text may depend on in some
+// shape.
+func reads(model *issuer.Model, claim string) map[string]bool {
+	found := map[string]bool{}
+	var add func(template string)
+	add = func(template string) {
+		for _, piece := range issuer.Pieces(template) {
+			if piece.Field == "" || found[piece.Field] {
+				continue
+			}
+			found[piece.Field] = true
+			for _, choice := range model.Choices {
+				for _, alternative := range choice.Alternatives {
+					add(alternative.Set[piece.Field])
+				}
+			}
+		}
+	}
+	add(model.Claims[claim].Text)
+	for _, choice := range model.Choices {
+		for _, alternative := range choice.Alternatives {
+			add(alternative.Claims[claim].Text)
+		}
+		if choice.Claim == claim && choice.Orders > 0 {
+			for _, component := range choice.Components {
+				add(component)
+			}
+		}
+	}
+	return found
 }
 
 func (v *variant) with(choice *issuer.Choice, a int) *variant {
@@ -185,10 +217,19 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 	return kept
 }
 
-// fill puts what is set into a template.
+// maxNesting bounds how deep what is set may name what is set.
+const maxNesting = 4
+
+// fill puts what is set into a template, and into what was put there.
 func (v *variant) fill(template string) string {
-	for name, text := range v.set {
-		template = strings.ReplaceAll(template, "{"+name+"}", text)
+	for range maxNesting {
+		before := template
+		for name, text := range v.set {
+			template = strings.ReplaceAll(template, "{"+name+"}", text)
+		}
+		if template == before {
+			break
+		}
 	}
 	return template
 }
@@ -308,6 +349,9 @@ func (q *question) leaf(l *leaf, may bool) (node, error) {
 	wanted := l.must
 	if may {
 		wanted = l.may
+	}
+	if l.formula != nil {
+		return q.formula(l.formula, may)
 	}
 	if !l.pointer {
 		return q.at(l.paths[0], wanted, may)
@@ -447,7 +491,7 @@ func (q *question) atom(name string, wanted *language.Language, may bool) node {
 	if known, ok := q.index[key]; ok {
 		return q.forms.literal(known, false)
 	}
-	a := tapeAtom{automaton: automaton{Language: wanted}, reads: make([]bool, len(q.fields)), after: make([]string, len(q.fields)), last: -1}
+	a := tapeAtom{automaton: automaton{Language: wanted}, reads: make([]bool, len(q.fields)), escapes: make([]bool, len(q.fields)), after: make([]string, len(q.fields)), last: -1}
 	a.start = wanted.Start()
 	for _, piece := range pieces {
 		switch {
@@ -462,7 +506,7 @@ func (q *question) atom(name string, wanted *language.Language, may bool) node {
 				q.unordered = true
 				return truth(may)
 			}
-			a.reads[at], a.last = true, at
+			a.reads[at], a.escapes[at], a.last = true, piece.Escaped, at
 		}
 	}
 	if a.last < 0 {
@@ -505,12 +549,13 @@ func (t *tables) add(languages []*language.Language) {
 	}
 }
 
-func (t *tables) refine() { t.alphabet = language.Refine(t.languages) }
+func (t *tables) refine() { t.alphabet = language.Refine(t.languages, ':') }
 
 func (t *tables) of(l *language.Language) automaton {
 	found := t.known[l]
 	if found.table == nil {
 		found.table, found.distances = l.Table(t.alphabet, nil), l.Distances()
+		found.escaped = l.Table(t.alphabet, language.Morphism{':': issuer.Escape(":")})
 		t.known[l] = found
 	}
 	return found

@@ -11,6 +11,7 @@ import (
 	"github.com/trustcheck/trustcheck"
 	"github.com/trustcheck/trustcheck/breadth/language"
 	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/policies/issuer"
 	"github.com/trustcheck/trustcheck/verifier"
 )
 
@@ -147,7 +148,7 @@ func (a *analysis) candidates(h *hit, field int) []string {
 func (a *analysis) openingsOf(h *hit, field string) []opening {
 	var all []opening
 	eachCondition(a.stages, func(c *bundles.Condition) {
-		if h.claims[claimOf(c)].Text == "{"+field+"}" {
+		if claim := claimOf(c); claim != "" && slices.Equal(h.pieces(claim), []issuer.Piece{{Field: field}}) {
 			all = append(all, starts(c)...)
 		}
 	})
@@ -205,6 +206,9 @@ func (a *analysis) claims(h *hit, texts map[int]string) (map[string]any, error) 
 				text, err := a.fieldText(h, piece.Field, values)
 				if err != nil {
 					return nil, err
+				}
+				if piece.Escaped {
+					text = issuer.Escape(text)
 				}
 				whole.WriteString(text)
 			}

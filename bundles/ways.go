@@ -40,6 +40,11 @@ type Condition struct {
 	Wanted    any       `json:"wanted"`
 	Source    string    `json:"source"`
 	Message   string    `json:"message"`
+	// Leaf, Formula and Of describe a platform's own test to the analysis, by what
+	// Analysis names: "leaf", "formula" and "of". See the platform's README.
+	Leaf    json.RawMessage `json:"leaf,omitempty"`
+	Formula json.RawMessage `json:"formula,omitempty"`
+	Of      []Condition     `json:"of,omitempty"`
 }
 
 // Stages returns the conditions that the role was lowered to, those that Decide asks.

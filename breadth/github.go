@@ -1,0 +1,237 @@
+package breadth
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/policies/issuer"
+)
+
+// withFamilies is the model with those claims of its families that role and scope name.
+func (a *analysis) withFamilies(model *issuer.Model) *issuer.Model {
+	if len(model.Families) == 0 {
+		return model
+	}
+	extended := *model
+	extended.Claims = maps.Clone(model.Claims)
+	a.eachNamed(func(claim string) {
+		for prefix, family := range model.Families {
+			if _, known := extended.Claims[claim]; !known && strings.HasPrefix(claim, prefix) {
+				extended.Claims[claim] = family
+			}
+		}
+	})
+	return &extended
+}
+
+// eachNamed visits the claims that role and scope name.
+func (a *analysis) eachNamed(visit func(claim string)) {
+	for s := range a.stages {
+		for _, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
+			for c := range way.Conditions {
+				paths, _, _ := places(&way.Conditions[c])
+				for _, path := range paths {
+					if len(path) > 0 {
+						name, _ := path[0].(string)
+						visit(name)
+					}
+				}
+			}
+		}
+	}
+	if a.Subject.Scope != nil {
+		for _, circle := range a.Subject.Scope.Circles {
+			for _, c := range circle {
+				visit(c.Claim)
+			}
+		}
+	}
+}
+
+// settings says that a token of the scope's owners lacks the claims of families: what
+// their settings put there nobody has said.
+func (a *analysis) settings(q *question) (node, error) {
+	parts := []node{yes}
+	for _, claim := range slices.Sorted(maps.Keys(a.interesting)) {
+		for prefix := range a.model.Families {
+			if !strings.HasPrefix(claim, prefix) {
+				continue
+			}
+			under, err := a.underRoots(q, slices.Concat(a.tenants.roots(), a.guessed))
+			if err != nil {
+				return no, err
+			}
+			gone, err := q.claim(claim, reading{absent: true}, true)
+			if err != nil {
+				return no, err
+			}
+			parts = append(parts, q.forms.any(q.forms.not(under), gone))
+		}
+	}
+	return q.forms.all(parts...), nil
+}
+
+// withoutIDs takes a path of an immutable subject apart, as owner@1/repository@2.
+func withoutIDs(path string) (plain, groupID, id string) {
+	owner, name, below := strings.Cut(path, "/")
+	owner, groupID, _ = strings.Cut(owner, "@")
+	if !below {
+		return owner, groupID, ""
+	}
+	name, id, _ = strings.Cut(name, "@")
+	return owner + "/" + name, groupID, id
+}
+
+// withoutIDs is the opening of the path of a subject whose ids, or wildcards in their
+// place, are left out.
+func (o opening) withoutIDs(c *bundles.Condition) opening {
+	if !strings.Contains(o.text, "@") {
+		return o
+	}
+	plain, _, _ := withoutIDs(o.text)
+	if !o.open {
+		return opening{plain, false}
+	}
+	for _, text := range wantedTexts(c) {
+		_, text, _ = strings.Cut(text, ":")
+		path, _, closed := strings.Cut(text, ":")
+		path, groupID, id := withoutIDs(path)
+		if closed && groupID == "*" && (id == "*" || id == "") && strings.HasPrefix(path, plain) && !strings.ContainsAny(path, "*?") {
+			return opening{path, false}
+		}
+	}
+	if strings.Contains(o.text, "/") {
+		return opening{plain, false}
+	}
+	return opening{plain + "/", true}
+}
+
+// inferredIDs are the constraints on ids that the immutable subjects of a condition name.
+func inferredIDs(c *bundles.Condition, names *issuer.Parts) []Constraint {
+	if names.Subject == "" || claimOf(c) != names.Subject || names.SubjectPath == "" {
+		return nil
+	}
+	group, project := Constraint{Claim: names.GroupID}, Constraint{Claim: names.ID}
+	all := starts(c)
+	for _, start := range all {
+		path, ok := strings.CutPrefix(start.text, names.SubjectPath)
+		if !ok {
+			return nil
+		}
+		part := start.upTo(path, ":")
+		_, groupID, id := withoutIDs(part.text)
+		if groupID != "" && (strings.Contains(part.text, "/") || !part.open) {
+			group.Values = append(group.Values, groupID)
+		}
+		if id != "" && !part.open {
+			project.Values = append(project.Values, id)
+		}
+	}
+	return slices.DeleteFunc([]Constraint{group, project}, func(found Constraint) bool {
+		return len(found.Values) == 0 || len(found.Values) < len(all)
+	})
+}
+
+// maxOrders bounds how many subjects with other components are told apart.
+const maxOrders = 24
+
+// orders lists the components, in every order, of subjects that a role's patterns may
+// mean beside those that it spells out: the components that its texts name, and with a
+// wildcard those that can hold what the pattern wants.
+func (a *analysis) orders() [][]string {
+	var all [][]string
+	for i := range a.model.Choices {
+		choice := &a.model.Choices[i]
+		if choice.Orders == 0 || !a.interesting[choice.Claim] {
+			continue
+		}
+		keys := map[string]bool{}
+		eachCondition(a.stages, func(c *bundles.Condition) {
+			if claimOf(c) == choice.Claim {
+				componentsOf(c, choice, keys)
+			}
+		})
+		for n := 1; n <= choice.Orders; n++ {
+			arrange(slices.Sorted(maps.Keys(keys)), nil, n, func(list []string) {
+				if len(all) < maxOrders && a.mayBegin(choice, list) {
+					all = append(all, slices.Clone(list))
+				}
+			})
+		}
+	}
+	return all
+}
+
+// componentsOf adds the components that the texts of a condition name.
+func componentsOf(c *bundles.Condition, choice *issuer.Choice, keys map[string]bool) {
+	for _, text := range wantedTexts(c) {
+		for part := range strings.SplitSeq(text, ":") {
+			if name := strings.Trim(part, "*?"); choice.Components[name] != "" {
+				keys[name] = true
+			}
+		}
+		if strings.Contains(text, "*") {
+			keys["repo"], keys["environment"] = true, true
+		}
+	}
+}
+
+// arrange visits every order of n of the keys.
+func arrange(keys, list []string, n int, visit func([]string)) {
+	if len(list) == n {
+		visit(list)
+		return
+	}
+	for _, key := range keys {
+		if !slices.Contains(list, key) {
+			arrange(keys, append(slices.Clone(list), key), n, visit)
+		}
+	}
+}
+
+// mayBegin reports whether a subject of these components begins as a condition wants.
+func (a *analysis) mayBegin(choice *issuer.Choice, list []string) bool {
+	begins, _, _ := strings.Cut(choice.Components[list[0]], "{")
+	found := false
+	eachCondition(a.stages, func(c *bundles.Condition) {
+		if claimOf(c) != choice.Claim {
+			return
+		}
+		for _, start := range starts(c) {
+			found = found || strings.HasPrefix(start.text, begins) || start.open && strings.HasPrefix(begins, start.text)
+		}
+	})
+	return found
+}
+
+// inferredOwners reads the scope off a role that names no project: the owner of the
+// workflow that it wants, or the one in a condition that decides nothing.
+func inferredOwners(stages []bundles.Stage, names *issuer.Parts) Circle {
+	found := Constraint{Claim: names.Group}
+	add := func(owner string) {
+		if owner != "" && !strings.ContainsAny(owner, "*?") && !slices.Contains(found.Values, any(owner)) {
+			found.Values = append(found.Values, owner)
+		}
+	}
+	eachCondition(stages, func(c *bundles.Condition) {
+		key := c.Claim[strings.LastIndexByte(c.Claim, ':')+1:]
+		switch {
+		case names.Workflow != "" && claimOf(c) == names.Workflow:
+			for _, start := range starts(c) {
+				if owner, _, whole := strings.Cut(start.text, "/"); whole {
+					add(owner)
+				}
+			}
+		case c.Analysis == "leaf" && claimOf(c) == "" && key == names.Group && names.Group != "":
+			for _, text := range wantedTexts(c) {
+				add(text)
+			}
+		}
+	})
+	if len(found.Values) == 0 {
+		return nil
+	}
+	return Circle{found}
+}

@@ -1,0 +1,164 @@
+package breadth
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/trustcheck/trustcheck/bundles"
+)
+
+// neutral brings the tests that only one platform has, and that describe themselves, into
+// a form in which scope, issuer and shapes can be read off them. What it returns decides
+// the same: a way stays a conjunction, and one condition becomes several.
+func neutral(stages []bundles.Stage) ([]bundles.Stage, error) {
+	all := make([]bundles.Stage, len(stages))
+	for s, stage := range stages {
+		all[s] = bundles.Stage{Name: stage.Name}
+		for _, of := range []struct {
+			from []bundles.Way
+			into *[]bundles.Way
+		}{{stage.Ways, &all[s].Ways}, {stage.Refusals, &all[s].Refusals}} {
+			for _, way := range of.from {
+				conditions, err := neutralAll(way.Conditions)
+				if err != nil {
+					return nil, fmt.Errorf("stage %s: %w", stage.Name, err)
+				}
+				*of.into = append(*of.into, bundles.Way{Conditions: conditions})
+			}
+		}
+	}
+	return all, nil
+}
+
+func neutralAll(conditions []bundles.Condition) ([]bundles.Condition, error) {
+	var all []bundles.Condition
+	for _, condition := range conditions {
+		found := []bundles.Condition{condition}
+		var err error
+		switch condition.Analysis {
+		case "of":
+			found, err = neutralAll(condition.Of)
+		case "leaf":
+			err = neutralLeaf(&found[0])
+		case "formula":
+			found, err = neutralFormula(condition)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", said(&condition), err)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// keyLeaf is how an AWS condition describes itself; see the README of the platform.
+type keyLeaf struct {
+	Claim     string  `json:"claim"`
+	Instead   string  `json:"instead"`
+	Provider  string  `json:"provider"`
+	Op        string  `json:"op"`
+	Values    []any   `json:"values"`
+	Pattern   string  `json:"pattern"`
+	Negated   bool    `json:"negated"`
+	Set       string  `json:"set"`
+	Many      bool    `json:"many"`
+	IfMissing bool    `json:"if_missing"`
+	Announced []int64 `json:"announced"`
+}
+
+// neutralLeaf shows the claim that a leaf reads, and what it wants where it is positive.
+func neutralLeaf(c *bundles.Condition) error {
+	var read keyLeaf
+	if err := json.Unmarshal(c.Leaf, &read); err != nil {
+		return fmt.Errorf("read the leaf: %w", err)
+	}
+	c.Values, c.Pattern = nil, ""
+	if read.Claim == "" {
+		return nil
+	}
+	c.Reads, c.Key = "claim", read.Claim
+	if read.Negated {
+		return nil
+	}
+	switch read.Op {
+	case "in":
+		c.Test, c.Values = "in", read.Values
+	case "pattern":
+		c.Test, c.Pattern = "pattern", read.Pattern
+	}
+	return nil
+}
+
+// neutralFormula takes a conjunction apart: tests of one claim that are wanted become
+// conditions as other platforms have them.
+func neutralFormula(c bundles.Condition) ([]bundles.Condition, error) {
+	var both struct {
+		True json.RawMessage `json:"true"`
+	}
+	if err := json.Unmarshal(c.Formula, &both); err != nil {
+		return nil, fmt.Errorf("read the formula: %w", err)
+	}
+	read, err := readFormula(both.True)
+	if err != nil {
+		return nil, err
+	}
+	parts := []claimFormula{read}
+	if read.Op == "all" {
+		parts = read.Of
+	}
+	var all []bundles.Condition
+	for _, part := range parts {
+		one := c
+		one.Values, one.Pattern = nil, ""
+		if one.Formula, err = json.Marshal(part); err != nil {
+			return nil, err
+		}
+		one.Analysis = "formula"
+		claims := part.claims()
+		one.Key, one.Reads, one.Paths = "", "pointer", nil
+		for _, claim := range claims {
+			one.Paths = append(one.Paths, []any{claim})
+		}
+		if len(claims) == 0 {
+			one.Reads = ""
+		}
+		part.show(&one)
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// show puts what a positive test of a claim wants into the members of a condition.
+func (f *claimFormula) show(c *bundles.Condition) {
+	test := f.Test
+	if f.Op == "any" && len(f.Of) > 0 && !slices.ContainsFunc(f.Of, func(of claimFormula) bool { return of.Op != "test" }) {
+		test = f.Of[0].Test
+		for _, of := range f.Of[1:] {
+			if !slices.Equal(of.Test.Path, test.Path) || len(of.Test.Through)+len(test.Through) > 0 ||
+				len(of.Test.Values)+len(of.Test.Elements) == 0 || len(test.Values)+len(test.Elements) == 0 {
+				return
+			}
+		}
+		var values []any
+		for _, of := range f.Of {
+			values = append(values, append(slices.Clone(of.Test.Values), of.Test.Elements...)...)
+		}
+		test = &claimTest{Path: test.Path, Values: values}
+	}
+	if test == nil || len(test.Through) > 0 || len(test.Path) != 2 {
+		return
+	}
+	switch {
+	case len(test.Values) > 0 || len(test.Elements) > 0:
+		c.Test, c.Values = "in", slices.Concat(test.Values, test.Elements)
+	case test.Language != nil && test.Language.Pattern != nil:
+		// How the wanted text begins is what people mean, wherever it is looked for.
+		c.Test, c.Pattern = "pattern", `(?:`+*test.Language.Pattern+`)(?s:.*)`
+	case test.Language != nil:
+		c.Test, c.Pattern = "pattern", test.Language.RE2()
+	}
+	if c.Wanted == nil {
+		c.Wanted = c.Values
+	}
+}

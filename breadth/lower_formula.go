@@ -1,0 +1,294 @@
+package breadth
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/trustcheck/trustcheck/breadth/language"
+	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/policies/cel"
+)
+
+// claimFormula is a formula over claims as a platform's documents describe themselves; see
+// type Formula of package cel.
+type claimFormula struct {
+	Op     cel.Op         `json:"op"`
+	Of     []claimFormula `json:"of,omitempty"`
+	Test   *claimTest     `json:"test,omitempty"`
+	Over   *cel.Place     `json:"over,omitempty"`
+	Var    string         `json:"var,omitempty"`
+	Reason string         `json:"reason,omitempty"`
+}
+
+// claimTest is a cel.Test whose numbers keep their spelling.
+type claimTest struct {
+	Path     []string        `json:"path"`
+	Through  []cel.Transform `json:"through,omitempty"`
+	Present  bool            `json:"present,omitempty"`
+	Type     string          `json:"type,omitempty"`
+	Values   []any           `json:"values,omitempty"`
+	Language *cel.Language   `json:"language,omitempty"`
+	Elements []any           `json:"elements,omitempty"`
+}
+
+func readFormula(text []byte) (claimFormula, error) {
+	var read claimFormula
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&read); err != nil {
+		return read, fmt.Errorf("read the formula: %w", err)
+	}
+	return read, nil
+}
+
+// claims lists the claims that a formula reads, each once.
+func (f *claimFormula) claims() []string {
+	var all []string
+	see := func(path []string) {
+		if len(path) > 1 && path[0] == "assertion" && !slices.Contains(all, path[1]) {
+			all = append(all, path[1])
+		}
+	}
+	if f.Test != nil {
+		see(f.Test.Path)
+	}
+	if f.Over != nil {
+		see(f.Over.Path)
+	}
+	for i := range f.Of {
+		for _, claim := range f.Of[i].claims() {
+			see([]string{"assertion", claim})
+		}
+	}
+	return all
+}
+
+// formula is a combination of leaves.
+type formula struct {
+	op   cel.Op
+	of   []formula
+	leaf *leaf
+}
+
+// described turns a formula that a condition brings into one over leaves. What is not
+// understood is unknown where it stands, so that the rest still counts.
+func (l *lowering) described(c *bundles.Condition) (leaf, error) {
+	read, err := readFormula(c.Formula)
+	if err != nil {
+		return leaf{}, fmt.Errorf("%s: %w", said(c), err)
+	}
+	found := leaf{}
+	whole, err := l.combined(c, &read, &found)
+	if err != nil {
+		return leaf{}, fmt.Errorf("%s: %w", said(c), err)
+	}
+	found.formula = &whole
+	return found, nil
+}
+
+func (l *lowering) combined(c *bundles.Condition, f *claimFormula, whole *leaf) (formula, error) {
+	doubt := func(why string) formula {
+		one := l.unknown(c, why)
+		if whole.unknown == "" {
+			whole.unknown = one.unknown
+		}
+		one.unknown = ""
+		return formula{op: cel.Leaf, leaf: &one}
+	}
+	switch {
+	case f.Op == cel.All || f.Op == cel.AnyOf || f.Op == cel.Not && len(f.Of) == 1:
+		found := formula{op: f.Op}
+		for i := range f.Of {
+			part, err := l.combined(c, &f.Of[i], whole)
+			if err != nil {
+				return found, err
+			}
+			found.of = append(found.of, part)
+		}
+		return found, nil
+	case f.Op == cel.Unknown:
+		return doubt(f.Reason), nil
+	}
+	name, values, err := l.tested(f)
+	if limited(err) {
+		return doubt(err.Error()), nil
+	}
+	if err != nil {
+		return formula{}, err
+	}
+	if values == nil {
+		return doubt("it looks inside of claims"), nil
+	}
+	return formula{op: cel.Leaf, leaf: &leaf{paths: [][]any{{name}}, may: *values, must: *values}}, nil
+}
+
+// tested is the claim that a test, or a quantifier over a claim, is about, and the values
+// that satisfy it; nil where it is not understood.
+func (l *lowering) tested(f *claimFormula) (string, *reading, error) {
+	switch {
+	case f.Op == cel.Leaf && f.Test != nil && len(f.Test.Path) == 2 && f.Test.Path[0] == "assertion":
+		values, err := l.testOf(f.Test)
+		return f.Test.Path[1], values, err
+	case (f.Op == cel.Some || f.Op == cel.Every) && f.Over != nil && len(f.Of) == 1 &&
+		len(f.Over.Path) == 2 && f.Over.Path[0] == "assertion" && len(f.Over.Through) == 0:
+		values, err := l.quantified(f)
+		return f.Over.Path[1], values, err
+	default:
+		return "", nil, nil
+	}
+}
+
+func (l *lowering) testOf(t *claimTest) (*reading, error) {
+	found, err := l.valueOf(t)
+	if err != nil || found == nil || len(t.Through) == 0 {
+		return found, err
+	}
+	// What comes out of a transform is a text, and so is what goes in.
+	text := found.text
+	if t.Present || t.Type == "string" {
+		text = language.All()
+	}
+	if text == nil {
+		text = language.None()
+	}
+	if text, err = l.before(t.Through, text); err != nil || text == nil {
+		return nil, err
+	}
+	return &reading{text: text}, nil
+}
+
+func (l *lowering) valueOf(t *claimTest) (*reading, error) {
+	switch {
+	case t.Present:
+		present := everything
+		lists, err := l.lists(language.All())
+		present.list, present.absent = lists, false
+		return &present, err
+	case t.Type == "string":
+		return &reading{text: language.All()}, nil
+	case t.Type == "list":
+		lists, err := l.lists(language.All())
+		// A list of other things than texts is none that the models have.
+		return &reading{list: lists}, err
+	case t.Values != nil:
+		return l.values(t.Values, false)
+	case t.Elements != nil:
+		texts := textsIn(t.Elements)
+		if len(texts) != len(t.Elements) {
+			return nil, nil
+		}
+		exact, err := l.exact(texts...)
+		if err != nil {
+			return nil, err
+		}
+		some, err := l.some(exact)
+		return &reading{list: some}, err
+	case t.Language != nil:
+		text, err := l.compile(t.Language.RE2())
+		return &reading{text: text}, err
+	default:
+		return nil, nil
+	}
+}
+
+// before is the texts that the transforms, one after the other, make members of x.
+func (l *lowering) before(through []cel.Transform, x *language.Language) (*language.Language, error) {
+	for _, transform := range slices.Backward(through) {
+		var err error
+		switch {
+		case transform.Func == "extract" && len(transform.Args) == 2:
+			x, err = l.limits.Extracting(l.ctx, x, transform.Args[0], transform.Args[1])
+		case transform.Func == "split" && len(transform.Args) == 1:
+			x, err = l.limits.Splitting(l.ctx, x, transform.Args[0], transform.Index)
+		case transform.Func == "lower":
+			x, err = l.limits.Replacing(l.ctx, x, language.LowerASCII())
+		default:
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return x, nil
+}
+
+// quantified is the lists with some element, or only such, that satisfy the inner formula.
+func (l *lowering) quantified(f *claimFormula) (*reading, error) {
+	element, err := l.element(&f.Of[0], f.Var)
+	if err != nil || element == nil {
+		return nil, err
+	}
+	if f.Op == cel.Some {
+		some, err := l.some(element)
+		return &reading{list: some}, err
+	}
+	every, err := l.lists(element)
+	if err != nil {
+		return nil, err
+	}
+	empty, err := l.exact("")
+	return &reading{list: every, text: empty}, err
+}
+
+// element is the texts that satisfy a formula over an element; nil where that asks for
+// more than the element.
+func (l *lowering) element(f *claimFormula, variable string) (*language.Language, error) {
+	switch f.Op {
+	case cel.All, cel.AnyOf, cel.Not:
+		var parts []*language.Language
+		for i := range f.Of {
+			part, err := l.element(&f.Of[i], variable)
+			if err != nil || part == nil {
+				return nil, err
+			}
+			parts = append(parts, part)
+		}
+		switch {
+		case f.Op == cel.All:
+			return l.limits.Intersect(l.ctx, parts...)
+		case f.Op == cel.AnyOf:
+			return l.limits.Union(l.ctx, parts...)
+		case len(parts) == 1:
+			return parts[0].Complement(), nil
+		}
+	case cel.Leaf:
+		if f.Test == nil || !slices.Equal(f.Test.Path, []string{variable}) {
+			return nil, nil
+		}
+		found, err := l.testOf(f.Test)
+		if err != nil || found == nil {
+			return nil, err
+		}
+		if found.text == nil {
+			return language.None(), nil
+		}
+		return found.text, nil
+	}
+	return nil, nil
+}
+
+// formula is a combination of leaves as a formula over the tape.
+func (q *question) formula(f *formula, may bool) (node, error) {
+	if f.op == cel.Leaf {
+		return q.leaf(f.leaf, may)
+	}
+	var parts []node
+	for i := range f.of {
+		part, err := q.formula(&f.of[i], may != (f.op == cel.Not))
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, part)
+	}
+	switch f.op {
+	case cel.All:
+		return q.forms.all(parts...), nil
+	case cel.AnyOf:
+		return q.forms.any(parts...), nil
+	default:
+		return q.forms.not(parts[0]), nil
+	}
+}
