@@ -132,13 +132,14 @@ func decode(line []byte, into any, members []string) error {
 	return loose.Decode(into)
 }
 
-// misspelt returns the member that name is probably meant for, empty if it is one, or like none.
+// misspelt returns the member that name is probably meant for, empty if it is one, or like
+// none: it begins as the member does and differs in at most two letters.
 func misspelt(name string, members []string) string {
 	if slices.Contains(members, name) {
 		return ""
 	}
 	for _, member := range members {
-		if len(name) > 3 && levenshtein.ComputeDistance(strings.ToLower(name), member) <= 2 {
+		if len(name) > 3 && name[0] == member[0] && levenshtein.ComputeDistance(strings.ToLower(name), member) <= 2 {
 			return member
 		}
 	}

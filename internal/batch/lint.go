@@ -1,14 +1,10 @@
 package batch
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/trustcheck/trustcheck"
@@ -54,30 +50,10 @@ type linted struct {
 	RoleError string                     `json:"role_error,omitempty"`
 }
 
-// read passes over members of others, but for those that look like a slip: a scope that
-// is not taken for one would be inferred.
-func (l *lintLine) read(line []byte) error {
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.UseNumber()
-	if err := decoder.Decode(l); err != nil {
-		return err
-	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(line, &members); err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(members)) {
-		if near := misspelt(name, lintMembers); near != "" && near[0] == name[0] {
-			return fmt.Errorf("%s: unknown member: did you mean %s", name, near)
-		}
-	}
-	return nil
-}
-
 // Answer analyses the role of one line.
 func (l *Lint) Answer(ctx context.Context, number json.RawMessage, line []byte) (any, error) {
 	var asked lintLine
-	if err := asked.read(line); err != nil {
+	if err := decode(line, &asked, lintMembers); err != nil {
 		return nil, err
 	}
 	id := called(asked.ID, number)
