@@ -133,13 +133,13 @@ func decode(line []byte, into any, members []string) error {
 }
 
 // misspelt returns the member that name is probably meant for, empty if it is one, or like
-// none: it begins as the member does and differs in at most two letters.
+// none: it begins as the member does and differs in one letter, or in two of a long one.
 func misspelt(name string, members []string) string {
 	if slices.Contains(members, name) {
 		return ""
 	}
 	for _, member := range members {
-		if len(name) > 3 && name[0] == member[0] && levenshtein.ComputeDistance(strings.ToLower(name), member) <= 2 {
+		if len(name) > 3 && name[0] == member[0] && levenshtein.ComputeDistance(strings.ToLower(name), member) <= min(2, (len(member)-1)/2) {
 			return member
 		}
 	}
