@@ -72,7 +72,12 @@ func variants(model *issuer.Model, release string, facts *Facts, interesting map
 					continue
 				}
 				made = true
-				next = append(next, v.with(choice, a))
+				shape := v.with(choice, a)
+				// No tape reads a field twice; a cover stands for such subjects.
+				if choice.Orders > 0 && a > 0 && shape.repeats(choice.Claim) {
+					continue
+				}
+				next = append(next, shape)
 			}
 		}
 		all = next
@@ -190,6 +195,18 @@ func (v *variant) with(choice *issuer.Choice, a int) *variant {
 		}
 	}
 	return next
+}
+
+// repeats reports whether a claim's template reads a field twice.
+func (v *variant) repeats(claim string) bool {
+	seen := map[string]bool{}
+	for _, piece := range issuer.Pieces(v.fill(v.claims[claim].Text)) {
+		if piece.Field != "" && seen[piece.Field] {
+			return true
+		}
+		seen[piece.Field] = true
+	}
+	return false
 }
 
 // distinct drops variants that differ in nothing that is looked at.
