@@ -211,4 +211,3 @@ func TestTightTrustAdmitsNoToken(t *testing.T) {
 	}
 	t.Log(verdicts)
 }
-

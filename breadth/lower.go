@@ -43,6 +43,8 @@ func neutralAll(conditions []bundles.Condition) ([]bundles.Condition, error) {
 			err = neutralLeaf(&found[0])
 		case "formula":
 			found, err = neutralFormula(condition)
+		case "free":
+			err = neutralMapping(&found[0])
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", said(&condition), err)
@@ -50,6 +52,34 @@ func neutralAll(conditions []bundles.Condition) ([]bundles.Condition, error) {
 		all = append(all, found...)
 	}
 	return all, nil
+}
+
+// neutralMapping shows the claims that a mapping of Google reads. What a mapping that
+// fails does is not documented, so a token surely passes only where it does not fail. The
+// subject itself is text in every token.
+func neutralMapping(c *bundles.Condition) error {
+	if c.Platform != "gcp" || c.Name != "mapping" || len(c.Formula) == 0 {
+		return nil
+	}
+	var both struct {
+		True json.RawMessage `json:"true"`
+	}
+	if err := json.Unmarshal(c.Formula, &both); err != nil {
+		return fmt.Errorf("read the formula: %w", err)
+	}
+	read, err := readFormula(both.True)
+	if err != nil {
+		return err
+	}
+	claims := read.claims()
+	if len(claims) == 0 || slices.Equal(claims, []string{"sub"}) {
+		return nil
+	}
+	c.Analysis, c.Formula, c.Reads, c.Paths = "wish", both.True, "pointer", nil
+	for _, claim := range claims {
+		c.Paths = append(c.Paths, []any{claim})
+	}
+	return nil
 }
 
 // keyLeaf is how an AWS condition describes itself; see the README of the platform.

@@ -89,6 +89,18 @@ func (l *lowering) described(c *bundles.Condition) (leaf, error) {
 	return found, nil
 }
 
+// wished is a formula that surely holds where it does and perhaps holds anyway.
+func (l *lowering) wished(c *bundles.Condition) (leaf, error) {
+	found, err := l.described(c)
+	if err != nil {
+		return found, err
+	}
+	perhaps := leaf{settled: true, mayHold: true}
+	found.formula = &formula{op: cel.AnyOf, of: []formula{*found.formula, {op: cel.Leaf, leaf: &perhaps}}}
+	found.unknown = ""
+	return found, nil
+}
+
 func (l *lowering) combined(c *bundles.Condition, f *claimFormula, whole *leaf) (formula, error) {
 	doubt := func(why string) formula {
 		one := l.unknown(c, why)

@@ -66,6 +66,8 @@ func (l *lowering) condition(c *bundles.Condition) (leaf, error) {
 		return l.keyed(c)
 	case "formula":
 		return l.described(c)
+	case "wish":
+		return l.wished(c)
 	}
 	switch c.Test {
 	case "always":
