@@ -69,9 +69,7 @@ func withHeader(context map[string]any, header ast.Object, algorithm string) map
 		full = map[string]any{}
 	}
 	if _, given := full["header"]; !given && header != nil {
-		if plain, err := ast.JSON(header); err == nil {
-			full["header"] = plain
-		}
+		full["header"] = header
 	}
 	if _, given := full["alg"]; !given {
 		full["alg"] = algorithm

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"strconv"
 	"time"
@@ -136,13 +137,19 @@ func (b *Bundle) input(role *Role, in Input) (ast.Object, error) {
 // seconds is Unix time with as many decimals as it needs.
 func seconds(now time.Time) ast.Number {
 	if now.Nanosecond() == 0 {
-		return ast.Number(fmt.Sprint(now.Unix()))
+		return ast.Number(strconv.FormatInt(now.Unix(), 10))
 	}
-	return ast.Number(fmt.Sprintf("%d.%09d", now.Unix(), now.Nanosecond()))
+	exact := new(big.Rat).SetFrac64(int64(now.Nanosecond()), 1e9)
+	return ast.Number(exact.Add(exact, new(big.Rat).SetInt64(now.Unix())).FloatString(9))
 }
 
+// nanoseconds is exact for every year: beyond 2262 they leave int64.
 func nanoseconds(now time.Time) ast.Number {
-	return ast.Number(fmt.Sprintf("%d%09d", now.Unix(), now.Nanosecond()))
+	if now.Year() > 1678 && now.Year() < 2262 {
+		return ast.Number(strconv.FormatInt(now.UnixNano(), 10))
+	}
+	whole := new(big.Int).Mul(big.NewInt(now.Unix()), big.NewInt(1e9))
+	return ast.Number(whole.Add(whole, big.NewInt(int64(now.Nanosecond()))).String())
 }
 
 // read takes over what trustcheck.trust.answer says. What is said of each condition

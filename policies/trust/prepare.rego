@@ -130,8 +130,10 @@ _common(stage, false, w) := {"stage": stage.name, "way": w + 1, "refuses": true}
 
 _quick := {"quick": {
 	"in": [{"key": c.key, "values": c.values} | some c in _conditions; _kind(c.reads, c.test) == "in"],
-	"pattern": [{"key": c.key, "pattern": c.pattern} | some c in _conditions; _kind(c.reads, c.test) == "pattern"],
-	"filled": [{"key": key} | some key in _filled],
+	"pattern": array.concat(
+		[{"key": c.key, "pattern": c.pattern} | some c in _conditions; _kind(c.reads, c.test) == "pattern"],
+		[{"key": key, "pattern": "(?s)."} | some key in _filled],
+	),
 	"platform": array.concat(
 		[condition | condition := _combined.condition],
 		[c | some c in _conditions; c.test == "platform"; not c.name in object.get(_combined, "covers", [])],

@@ -41,26 +41,22 @@ allow if {
 }
 
 # What nearly every token that nearly every role admits comes down to, spelled out: top-level
-# claims that hold one value each. Whatever this does not admit is asked condition by condition.
+# claims that hold one value each, of a role that was handed over. Whatever this does not admit
+# is asked condition by condition.
 _plainly if {
 	not input.folded
-	every condition in _role.quick.in {
+	every condition in input.role.quick.in {
 		input.claims[condition.key] in condition.values
 	}
-	every condition in _role.quick.pattern {
+	every condition in input.role.quick.pattern {
 		found := input.claims[condition.key]
 		is_string(found)
 		regex.match(condition.pattern, found)
 	}
-	every condition in _role.quick.filled {
-		found := input.claims[condition.key]
-		is_string(found)
-		found != ""
-	}
-	every condition in _role.quick.platform {
+	every condition in input.role.quick.platform {
 		platform_test(condition.platform, condition) == "satisfied"
 	}
-	every condition in _role.quick.rest {
+	every condition in input.role.quick.rest {
 		status(condition.judge, condition) == "satisfied"
 	}
 }

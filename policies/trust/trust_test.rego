@@ -90,3 +90,11 @@ test_stage_is_the_first_that_failed if {
 	decision.verdict == "deny"
 	decision.stage == "second"
 }
+
+test_role_is_found_by_its_name if {
+	prepared := _role([["satisfied"]], [])
+	trust.allow with input as {"role": "deploy", "claims": {"a": "x"}, "context": {}, "now": 0}
+		with data.trustcheck.ways as {"deploy": prepared}
+	not trust.allow with input as {"role": "other", "claims": {"a": "x"}, "context": {}, "now": 0}
+		with data.trustcheck.ways as {"deploy": prepared}
+}

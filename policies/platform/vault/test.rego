@@ -37,10 +37,20 @@ test("algorithm", condition) := "satisfied" if object.get(_context, "alg", condi
 # again, rule by rule.
 test("plain_token", condition) := "satisfied" if {
 	input.context.alg in condition.algorithms
-	_plain_claims
-	_now - condition.leeway.skew < input.claims.exp
-	_now + condition.leeway.skew >= input.claims.nbf
-	_now + condition.leeway.skew >= input.claims.iat
+	input.numbers == {}
+	not input.folded
+	is_string(input.claims.iss)
+	is_string(input.claims.sub)
+	is_string(input.claims.jti)
+	is_string(input.claims.aud)
+	is_number(input.claims.exp)
+	is_number(input.claims.nbf)
+	is_number(input.claims.iat)
+	input.claims.nbf > 0
+	now := floor(input.now)
+	now - condition.leeway.skew < input.claims.exp
+	now + condition.leeway.skew >= input.claims.nbf
+	now + condition.leeway.skew >= input.claims.iat
 }
 
 # Where the caller says that it looked for other numbers and found none, every number is
