@@ -3,6 +3,7 @@ package breadth
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -216,9 +217,60 @@ func (l *lowering) silent(c *bundles.Condition) (leaf, bool) {
 		return leaf{settled: true, mayHold: true, holds: true}, true
 	case c.Name == "has_tags" || c.Name == "has_source_identity":
 		return leaf{settled: true}, true
+	case l.session != "" && sessionOf(c) == l.session:
+		return leaf{settled: true, mayHold: true, holds: true}, true
 	case c.Name == "key" && c.Analysis == "free":
 		return l.unknown(c, "the caller chooses it, and it was not given"), true
 	default:
 		return leaf{}, false
 	}
+}
+
+// sessionOf is a session name that a condition of AWS wants, or "". It is the caller's to
+// choose.
+func sessionOf(c *bundles.Condition) string {
+	positive := c.Operator == "StringEquals" || c.Operator == "StringLike"
+	if c.Platform != "aws" || c.Name != "key" || !positive || !strings.HasSuffix(strings.ToLower(c.Source), ".sts:rolesessionname") {
+		return ""
+	}
+	for _, text := range wantedTexts(c) {
+		if c.Operator == "StringLike" {
+			text = strings.NewReplacer("*", "x", "?", "x").Replace(text)
+		}
+		if wellFormedSession(text) {
+			return text
+		}
+	}
+	return ""
+}
+
+// wellFormedSession reports whether STS takes a text for a session name, see
+// AssumeRoleWithWebIdentity.
+func wellFormedSession(text string) bool {
+	return len(text) >= 2 && len(text) <= 64 && !strings.ContainsFunc(text, func(r rune) bool {
+		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("_+=,.@-", r))
+	})
+}
+
+// withSession puts the session name that the role wants into what is known beside the
+// token, unless one was given.
+func (a *analysis) withSession() {
+	if _, given := a.Context["role_session_name"]; given {
+		return
+	}
+	eachCondition(a.stages, func(c *bundles.Condition) {
+		if name := sessionOf(c); name != "" && a.lower.session == "" {
+			a.lower.session = name
+		}
+	})
+	if a.lower.session == "" {
+		return
+	}
+	known := maps.Clone(a.Context)
+	if known == nil {
+		known = map[string]any{}
+	}
+	known["role_session_name"] = a.lower.session
+	a.Context = known
+	a.rest(fmt.Sprintf("the caller chooses the session name: taken for %s", a.lower.session))
 }

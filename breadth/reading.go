@@ -49,6 +49,8 @@ type lowering struct {
 	issuer  string
 	now     time.Time
 	generic bool
+	// session is the session name that an attacker chooses, for AWS.
+	session string
 }
 
 func newLowering(ctx context.Context) *lowering {

@@ -279,29 +279,53 @@ func infer(stages []bundles.Stage, names *issuer.Parts) *Scope {
 	scope := &Scope{Inferred: true}
 	var circle Circle
 	for s := range stages {
-		if len(stages[s].Ways) != 1 {
-			continue
-		}
-		for c := range stages[s].Ways[0].Conditions {
-			condition := &stages[s].Ways[0].Conditions[c]
-			found := inferredIDs(condition, names)
-			if constraint, ok := inferred(condition, names); ok {
-				found = append(found, constraint)
-			}
-			for _, constraint := range found {
-				if !slices.ContainsFunc(circle, constraint.equal) {
-					circle = append(circle, constraint)
-				}
-			}
+		if len(stages[s].Ways) == 1 {
+			circle = inferredCircle(circle, &stages[s].Ways[0], names)
 		}
 	}
 	if len(circle) == 0 {
+		scope.Circles = inferredCircles(stages, names)
+	}
+	if len(circle)+len(scope.Circles) == 0 {
 		circle = inferredOwners(stages, names)
 	}
 	if len(circle) > 0 {
 		scope.Circles = []Circle{circle}
 	}
 	return scope
+}
+
+// inferredCircle adds what the conditions of a way name to a circle.
+func inferredCircle(circle Circle, way *bundles.Way, names *issuer.Parts) Circle {
+	for c := range way.Conditions {
+		found := inferredIDs(&way.Conditions[c], names)
+		if constraint, ok := inferred(&way.Conditions[c], names); ok {
+			found = append(found, constraint)
+		}
+		for _, constraint := range found {
+			if !slices.ContainsFunc(circle, constraint.equal) {
+				circle = append(circle, constraint)
+			}
+		}
+	}
+	return circle
+}
+
+// inferredCircles reads one circle off each way of the first stage that has several, if
+// every one of them names something.
+func inferredCircles(stages []bundles.Stage, names *issuer.Parts) []Circle {
+	for s := range stages {
+		var all []Circle
+		for w := range stages[s].Ways {
+			if circle := inferredCircle(nil, &stages[s].Ways[w], names); len(circle) > 0 {
+				all = append(all, circle)
+			}
+		}
+		if len(all) > 0 && len(all) == len(stages[s].Ways) {
+			return all
+		}
+	}
+	return nil
 }
 
 func inferred(c *bundles.Condition, names *issuer.Parts) (Constraint, bool) {
