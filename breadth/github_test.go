@@ -33,14 +33,14 @@ func mintGitHub(r *rand.Rand) map[string]any {
 	}
 	kind := either(r, "branch", "branch", "branch", "tag", "pull")
 	short := either(r, "main", "main", "x", "main-x", "v1", "x@12/y", "acme/app", "release/1", "MAIN", "maın")
-	ref, event, context := "refs/heads/"+short, either(r, "push", "workflow_dispatch"), ""
+	ref, event := "refs/heads/"+short, either(r, "push", "workflow_dispatch")
 	switch kind {
 	case "tag":
 		ref = "refs/tags/" + short
 	case "pull":
 		ref, event = "refs/pull/1/merge", "pull_request"
 	}
-	context = "ref:" + ref
+	context := "ref:" + ref
 	if kind == "pull" {
 		context = "pull_request"
 	}

@@ -3,6 +3,7 @@ package breadth
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -63,6 +64,12 @@ func readCircle(text []byte, outer bool) (Circle, []json.RawMessage, error) {
 	var members map[string]any
 	if err := decoder.Decode(&members); err != nil {
 		return nil, nil, fmt.Errorf("want an object: %w", err)
+	}
+	if decoder.More() {
+		return nil, nil, errors.New("want one object, got more behind it")
+	}
+	if len(members) == 0 {
+		return nil, nil, errors.New("want at least one claim, got none")
 	}
 	var circle Circle
 	var alternatives []json.RawMessage

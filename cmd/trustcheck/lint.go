@@ -17,6 +17,7 @@ import (
 	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/internal/batch"
 	"github.com/trustcheck/trustcheck/internal/report"
+	"github.com/trustcheck/trustcheck/policies/issuer"
 )
 
 // lintFlags are those of lint beside the shared ones.
@@ -55,7 +56,7 @@ func lintCommand(all *shared) *cobra.Command {
 	flags.StringVar(&asked.platform, "platform", "", "whose roles these are (default: told by their shape)")
 	flags.StringVar(&asked.context, "context", "", "a JSON file with what the platform knows beside role and token")
 	flags.StringVar(&asked.issuer, "issuer", "", "whose tokens these roles take, as in iss (default: as the role says)")
-	flags.StringVar(&asked.model, "issuer-model", "", "what that issuer mints: gitlab or generic (default: told by issuer and claims)")
+	flags.StringVar(&asked.model, "issuer-model", "", "what that issuer mints: gitlab, github or generic (default: told by issuer and claims)")
 	flags.StringVar(&asked.scope, "scope", "", "the circle that the roles are meant for: JSON, or a file with it (default: inferred)")
 	flags.StringVar(&asked.facts, "facts", "", "what is known of the issuer's projects: JSON, or a file with it")
 	flags.StringSliceVar(&asked.failOn, "fail-on", []string{"high"},
@@ -78,12 +79,14 @@ func runLint(ctx context.Context, all *shared, asked *lintFlags, bundle *bundles
 	}
 	analyser := breadth.New(bundle)
 	var roles []report.Linted
+	var unread error
 	for _, path := range paths {
 		found, err := lintPath(ctx, bundle, analyser, path, asked.platform, subject)
-		if err != nil {
-			return err
-		}
+		unread = errors.Join(unread, err)
 		roles = append(roles, found...)
+	}
+	if len(roles) == 0 && unread != nil {
+		return unread
 	}
 	if len(roles) == 0 {
 		fmt.Fprintf(all.err, "trustcheck: no role found in %s\n", strings.Join(paths, ", "))
@@ -92,12 +95,21 @@ func runLint(ctx context.Context, all *shared, asked *lintFlags, bundle *bundles
 	if err := printer.Linted(roles); err != nil {
 		return err
 	}
+	if unread != nil {
+		return unread
+	}
 	return lintExit(roles, asked.failOn)
 }
 
 // subject reads what the flags say of all roles.
 func (f *lintFlags) subject(all *shared) (breadth.Subject, error) {
 	subject := breadth.Subject{Issuer: f.issuer, Model: f.model}
+	if models := append(issuer.Names(), "generic"); f.model != "" && !slices.Contains(models, f.model) {
+		return subject, fmt.Errorf("--issuer-model: want one of %s, got %q", strings.Join(models, ", "), f.model)
+	}
+	if len(f.failOn) == 0 || (len(f.failOn) > 1 && slices.Contains(f.failOn, "none")) {
+		return subject, fmt.Errorf("--fail-on: want none alone, or what to fail on, got %q", strings.Join(f.failOn, ","))
+	}
 	for _, on := range f.failOn {
 		if !slices.Contains(append(breadth.Severities(), "broad", "dead", "undecided", "none"), on) {
 			return subject, fmt.Errorf("--fail-on: want a severity, broad, dead, undecided or none, got %q", on)
@@ -141,37 +153,34 @@ func jsonOrFile(text string) ([]byte, error) {
 }
 
 // lintPath analyses the roles that a file or directory holds. What is no role is passed
-// over in a directory, and an error in a file that was named.
+// over in a directory, and an error in a file that was named. A file that cannot be read may
+// hold the broadest role of all: the rest is analysed, and the errors are returned with it.
 func lintPath(ctx context.Context, bundle *bundles.Bundle, analyser *breadth.Analyser, path, platform string, subject breadth.Subject) ([]report.Linted, error) {
-	files, err := filesBelow(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the roles: %w", err)
-	}
-	named := len(files) == 1 && files[0] == path
+	docs, unread := readableBelow(ctx, path)
 	var roles []report.Linted
-	for _, file := range files {
-		docs, err := documents(file)
-		if err != nil {
-			if named {
+	for _, doc := range docs {
+		known, err := bundle.Platform(platform, doc)
+		if err != nil || (platform != "" && len(docs) > 1 && !known.Recognise(doc)) {
+			if len(docs) == 1 && unread == nil && isFile(path) {
 				return nil, err
 			}
 			continue
 		}
-		for _, doc := range docs {
-			if _, err := bundle.Platform(platform, doc); err != nil {
-				if named && len(docs) == 1 {
-					return nil, err
-				}
-				continue
-			}
-			linted, err := lintRole(ctx, bundle, analyser, doc, platform, subject)
-			if err != nil {
-				return nil, err
-			}
-			roles = append(roles, linted)
+		about := subject
+		about.Context = surroundingsOf(known, doc, docs, subject.Context)
+		linted, err := lintRole(ctx, bundle, analyser, doc, known.Name, about)
+		if err != nil {
+			unread = errors.Join(unread, err)
+			continue
 		}
+		roles = append(roles, linted)
 	}
-	return roles, nil
+	return roles, unread
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
 }
 
 func lintRole(ctx context.Context, bundle *bundles.Bundle, analyser *breadth.Analyser, doc *trustcheck.Document, platform string, subject breadth.Subject) (report.Linted, error) {

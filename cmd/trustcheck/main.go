@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"regexp"
 	"syscall"
+
+	"github.com/trustcheck/trustcheck/internal/report"
 )
 
 // Exit codes; contracts other programs script against.
@@ -33,6 +36,14 @@ func main() {
 	os.Exit(code)
 }
 
+// tokenText is what a JWT looks like in a message: somebody put it where a file was wanted.
+var tokenText = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{6,}[A-Za-z0-9_.-]*`)
+
+// withoutTokens takes what looks like a token out of a message.
+func withoutTokens(message string) string {
+	return tokenText.ReplaceAllString(message, "(a token)")
+}
+
 func run(ctx context.Context, arguments []string, std streams) int {
 	root := rootCommand(std)
 	root.SetArgs(arguments)
@@ -41,7 +52,7 @@ func run(ctx context.Context, arguments []string, std streams) int {
 		return int(code)
 	}
 	if err != nil {
-		fmt.Fprintf(std.err, "trustcheck: %v\n", err)
+		fmt.Fprintf(std.err, "trustcheck: %s\n", report.Printable(withoutTokens(err.Error())))
 		return exitMisused
 	}
 	return exitYes

@@ -13,6 +13,7 @@ import (
 	"github.com/trustcheck/trustcheck"
 	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/carrier"
+	"github.com/trustcheck/trustcheck/policies/platform"
 )
 
 // openBundle loads the policies and the user's own rules.
@@ -55,7 +56,7 @@ func filesBelow(path string) ([]string, error) {
 
 // loadRoles reads and prepares every role that the paths hold. What is no role at all is
 // passed over in a directory and an error in a file that was named.
-func loadRoles(ctx context.Context, bundle *bundles.Bundle, paths []string, platform string, surroundings map[string]any) ([]*bundles.Role, error) {
+func loadRoles(ctx context.Context, bundle *bundles.Bundle, paths []string, name string, surroundings map[string]any) ([]*bundles.Role, error) {
 	if len(paths) == 0 {
 		return nil, errors.New("want --role, a file or directory with roles")
 	}
@@ -65,12 +66,12 @@ func loadRoles(ctx context.Context, bundle *bundles.Bundle, paths []string, plat
 		if err != nil {
 			return nil, fmt.Errorf("read the role: %w", err)
 		}
-		read, err := rolesOf(ctx, bundle, docs, platform, surroundings)
+		read, err := rolesOf(ctx, bundle, docs, name, surroundings)
 		if err != nil {
 			return nil, err
 		}
 		if len(read) == 0 {
-			return nil, noRole(bundle, path, platform, docs)
+			return nil, noRole(bundle, path, name, docs)
 		}
 		roles = append(roles, read...)
 	}
@@ -78,9 +79,9 @@ func loadRoles(ctx context.Context, bundle *bundles.Bundle, paths []string, plat
 }
 
 // noRole says why nothing among the documents is a role.
-func noRole(bundle *bundles.Bundle, path, platform string, docs []*trustcheck.Document) error {
+func noRole(bundle *bundles.Bundle, path, name string, docs []*trustcheck.Document) error {
 	if len(docs) == 1 {
-		if _, err := bundle.Platform(platform, docs[0]); err != nil {
+		if _, err := bundle.Platform(name, docs[0]); err != nil {
 			return err
 		}
 	}
@@ -105,22 +106,14 @@ func documentsBelow(ctx context.Context, path string) ([]*trustcheck.Document, e
 }
 
 // rolesOf prepares the documents that are roles.
-func rolesOf(ctx context.Context, bundle *bundles.Bundle, docs []*trustcheck.Document, platform string, surroundings map[string]any) ([]*bundles.Role, error) {
+func rolesOf(ctx context.Context, bundle *bundles.Bundle, docs []*trustcheck.Document, name string, surroundings map[string]any) ([]*bundles.Role, error) {
 	var roles []*bundles.Role
 	for _, doc := range docs {
-		known, err := bundle.Platform(platform, doc)
-		if err != nil || (platform != "" && len(docs) > 1 && !known.Recognise(doc)) {
+		known, err := bundle.Platform(name, doc)
+		if err != nil || (name != "" && len(docs) > 1 && !known.Recognise(doc)) {
 			continue
 		}
-		context := maps.Clone(surroundings)
-		if known.Beside != nil {
-			for key, value := range known.Beside(doc, docs) {
-				if _, given := context[key]; !given {
-					context[key] = value
-				}
-			}
-		}
-		role, err := bundle.Prepare(ctx, doc, known.Name, context)
+		role, err := bundle.Prepare(ctx, doc, known.Name, surroundingsOf(known, doc, docs, surroundings))
 		if err != nil {
 			return nil, err
 		}
@@ -133,6 +126,40 @@ func rolesOf(ctx context.Context, bundle *bundles.Bundle, docs []*trustcheck.Doc
 		roles = append(roles, role)
 	}
 	return roles, nil
+}
+
+// surroundingsOf adds to the context what was read together with a role, unless it is given.
+func surroundingsOf(known platform.Platform, doc *trustcheck.Document, docs []*trustcheck.Document, given map[string]any) map[string]any {
+	all := maps.Clone(given)
+	if known.Beside == nil {
+		return all
+	}
+	for key, value := range known.Beside(doc, docs) {
+		if _, stated := all[key]; !stated {
+			all[key] = value
+		}
+	}
+	return all
+}
+
+// readableBelow reads what it can of a file or directory, and returns why it could not read
+// the rest.
+func readableBelow(ctx context.Context, path string) ([]*trustcheck.Document, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		return documents(path)
+	}
+	var docs []*trustcheck.Document
+	var unread error
+	err = carrier.Walk(ctx, []string{path}, func(result carrier.Result) error {
+		docs = append(docs, result.Documents...)
+		unread = errors.Join(unread, result.Err)
+		return nil
+	})
+	return docs, errors.Join(unread, err)
 }
 
 // documents reads the documents of one file.

@@ -17,6 +17,8 @@ func tokenCommand(all *shared) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "token",
 		Short: "Mint tokens for trying things, and look inside a token",
+		Args:  cobra.NoArgs,
+		RunE:  func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(mintCommand(all), inspectCommand(all))
 	return command

@@ -2,12 +2,15 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/trustcheck/trustcheck/internal/batch"
 	"github.com/trustcheck/trustcheck/verifier"
@@ -68,6 +71,9 @@ func verificationExit(err error) error {
 
 // runBatch answers the JSON lines of a file or of standard input.
 func (s *shared) runBatch(command *cobra.Command, file string, answerer func(folder string, now func() time.Time) (batch.Answerer, error)) error {
+	if err := refuseBeside(command); err != nil {
+		return err
+	}
 	clock := time.Now
 	if s.now != "" {
 		fixed, err := s.moment()
@@ -92,4 +98,21 @@ func (s *shared) runBatch(command *cobra.Command, file string, answerer func(fol
 	// Lines make garbage and keep little: collecting it less often spares a fifth of the time.
 	debug.SetGCPercent(400)
 	return batch.Run(command.Context(), in, s.out, lines)
+}
+
+// withBatch are the flags that mean something beside --batch; whatever else there is to say,
+// each line says itself.
+var withBatch = []string{"batch", "config", "format", "no-color", "now", "quiet", "require", "rules"}
+
+func refuseBeside(command *cobra.Command) error {
+	var wrong error
+	command.Flags().Visit(func(flag *pflag.Flag) {
+		if wrong == nil && !slices.Contains(withBatch, flag.Name) {
+			wrong = fmt.Errorf("--%s: not with --batch, whose lines say it themselves", flag.Name)
+		}
+	})
+	if wrong == nil && command.Flags().NArg() > 0 {
+		wrong = errors.New("want no argument beside --batch")
+	}
+	return wrong
 }

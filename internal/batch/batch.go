@@ -115,10 +115,13 @@ func decode(line []byte, into any, members []string) error {
 	strict.DisallowUnknownFields()
 	strict.UseNumber()
 	err := strict.Decode(into)
+	if err == nil && strict.More() {
+		return errors.New("want one JSON object a line, got more behind it")
+	}
 	if err == nil || !strings.Contains(err.Error(), "unknown field") {
 		return err
 	}
-	var given map[string]json.RawMessage
+	var given map[string]json.RawMessage // The whole line, so nothing can stand behind it.
 	if err := json.Unmarshal(line, &given); err != nil {
 		return err
 	}

@@ -86,6 +86,6 @@ func (p *Printer) lintedText(l Linted) error {
 	for _, fact := range r.RestsOn {
 		fmt.Fprintf(&text, "  rests on: %s\n", fact)
 	}
-	_, err := fmt.Fprint(p.out, text.String())
+	_, err := fmt.Fprint(p.out, Printable(text.String()))
 	return err
 }

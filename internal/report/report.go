@@ -56,8 +56,17 @@ func (p *Printer) paint(colour, text string) string {
 	return "\x1b[" + colour + "m" + text + "\x1b[0m"
 }
 
+// Printable keeps lines of text from reaching the terminal as control characters.
+func Printable(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // printable keeps text from a token or a role from reaching the terminal as control
-// characters.
+// characters, or as others that are not seen.
 func printable(text string) string {
 	if strings.IndexFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) || isBidi(r) }) < 0 {
 		return text
@@ -66,9 +75,9 @@ func printable(text string) string {
 	return quoted[1 : len(quoted)-1]
 }
 
-// isBidi tells the characters that reorder what stands beside them.
+// isBidi tells the characters that reorder what stands beside them or have no width.
 func isBidi(r rune) bool {
-	return (r >= 0x202a && r <= 0x202e) || (r >= 0x2066 && r <= 0x2069) || r == 0x200e || r == 0x200f
+	return (r >= 0x202a && r <= 0x202e) || (r >= 0x2060 && r <= 0x2069) || (r >= 0x200b && r <= 0x200f) || r == 0x061c || r == 0xfeff
 }
 
 // Decisions prints one decision with its conditions, several as a table with what
@@ -217,7 +226,7 @@ func where(role *trustcheck.RoleRef) string {
 	if role.File == "" {
 		return role.Platform
 	}
-	return role.Platform + ", " + role.File
+	return role.Platform + ", " + printable(role.File)
 }
 
 func (p *Printer) verdict(verdict trustcheck.Verdict) string {

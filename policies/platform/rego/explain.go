@@ -41,7 +41,12 @@ func Explain(module *ast.Module) ([]any, string) {
 	for _, imported := range module.Imports {
 		header += imported.String() + "\n"
 	}
-	return parts, header + rules.String()
+	generated := header + rules.String()
+	// What the formatter writes is not always Rego again, as with an escape in a text.
+	if _, err := ast.ParseModuleWithOpts("reasons.rego", generated, ast.ParserOptions{RegoVersion: ast.RegoV1}); err != nil {
+		return []any{}, ""
+	}
+	return parts, generated
 }
 
 // allowBodies returns the bodies of all rules `allow` that can be true.
