@@ -29,6 +29,9 @@ func serveCommand(all *shared) *cobra.Command {
 			if all.config == "" {
 				return errors.New("want --config, the gate's configuration file")
 			}
+			if all.now != "" {
+				return errors.New("--now: the gate goes by the clock")
+			}
 			config, err := server.ReadConfig(all.config)
 			if err != nil {
 				return err

@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/trustcheck/trustcheck/gate"
@@ -43,8 +44,7 @@ type readiness struct {
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 	state := readiness{Draining: s.draining.Load()}
 	only, ready, known := r.URL.Query().Get("issuer"), 0, false
-	for _, remote := range s.remotes {
-		status := remote.Status()
+	for _, status := range s.statuses() {
 		if only != "" && status.Issuer != only {
 			continue
 		}
@@ -55,12 +55,11 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		state.Issuers = append(state.Issuers, status)
 	}
 	if only != "" && !known {
-		gate.WriteJSON(w, http.StatusNotFound, map[string]string{"error": "no issuer of that name has its keys fetched"})
+		gate.WriteJSON(w, http.StatusNotFound, map[string]string{"error": "no issuer of that name"})
 		return
 	}
-	// One issuer that is down must not take the others' tokens with it. Keys from
-	// files are always there.
-	state.Ready = !state.Draining && (ready > 0 || only == "" && len(s.remotes) < s.issuers)
+	// One issuer that is down must not take the others' tokens with it.
+	state.Ready = !state.Draining && ready > 0
 	if s.store != nil {
 		state.Replay = "ok"
 		if err := s.store.Ping(r.Context()); err != nil {
@@ -72,6 +71,15 @@ func (s *Server) ready(w http.ResponseWriter, r *http.Request) {
 		status = http.StatusServiceUnavailable
 	}
 	gate.WriteJSON(w, status, state)
+}
+
+// statuses says of every issuer what is known of its keys.
+func (s *Server) statuses() []verifier.Status {
+	all := slices.Clone(s.fixed)
+	for _, remote := range s.remotes {
+		all = append(all, remote.Status())
+	}
+	return all
 }
 
 func (s *Server) refresh(w http.ResponseWriter, r *http.Request) {
@@ -98,10 +106,7 @@ func (s *Server) metrics(w http.ResponseWriter, _ *http.Request) {
 
 // writeIssuers writes what is known of every issuer's keys.
 func (s *Server) writeIssuers(b *strings.Builder) {
-	all := make([]verifier.Status, len(s.remotes))
-	for i, remote := range s.remotes {
-		all[i] = remote.Status()
-	}
+	all := s.statuses()
 	for _, metric := range []struct {
 		name, kind, help string
 		value            func(verifier.Status) float64

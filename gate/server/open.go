@@ -126,7 +126,6 @@ func (s *Server) listenAdmin(config *Config) error {
 
 // verifiers returns what verifies the tokens of every configured issuer.
 func (s *Server) verifiers(config *Config, now func() time.Time) (*verifier.Set, error) {
-	s.issuers = len(config.Issuers)
 	all := make([]*verifier.Verifier, len(config.Issuers))
 	for i, asked := range config.Issuers {
 		at := fmt.Sprintf("/issuers/%d", i)
@@ -151,7 +150,13 @@ func (s *Server) verifiers(config *Config, now func() time.Time) (*verifier.Set,
 
 func (s *Server) keys(config *Config, asked IssuerConfig, now func() time.Time) (verifier.KeySource, error) {
 	if asked.JWKS != "" && !strings.Contains(asked.JWKS, "://") {
-		return verifier.ReadJWKSFile(config.path(asked.JWKS))
+		keys, err := verifier.ReadJWKSFile(config.path(asked.JWKS))
+		if err == nil {
+			s.fixed = append(s.fixed, verifier.Status{
+				Issuer: asked.Issuer, Ready: len(keys.Keys()) > 0, Keys: keys.Keys(), Warnings: keys.Warnings(),
+			})
+		}
+		return keys, err
 	}
 	remote, err := verifier.NewRemote(verifier.RemoteConfig{
 		Issuer: asked.Issuer, URL: asked.JWKS, MaxStale: time.Duration(asked.MaxStale), LastGoodFile: config.path(asked.LastGoodFile),

@@ -60,9 +60,10 @@ func (l redisLog) Printf(ctx context.Context, format string, values ...any) {
 
 // Server is a gate with its listeners, open and not yet answering.
 type Server struct {
-	gate     *gate.Gate
-	remotes  []*verifier.Remote
-	issuers  int
+	gate    *gate.Gate
+	remotes []*verifier.Remote
+	// fixed is what is known of issuers whose keys are a file's.
+	fixed    []verifier.Status
 	store    pinger
 	closers  []func() error
 	faces    []*listener
