@@ -358,6 +358,11 @@ func inferred(c *bundles.Condition, names *issuer.Parts) (Constraint, bool) {
 		case names.JobGroupID:
 			found.Claim = names.GroupID
 			found.id(start)
+		case names.Config:
+			if _, project, ok := strings.Cut(start.text, "/"); ok {
+				found.Claim = names.Path
+				found.path(start.upTo(project, "//"), true)
+			}
 		case names.Subject:
 			if path, ok := strings.CutPrefix(start.text, names.SubjectPath); ok && names.SubjectPath != "" {
 				found.Claim = names.Path

@@ -74,6 +74,9 @@ type Parts struct {
 	Runner               string   `json:"runner"`
 	// Workflow names the workflow that runs, which may be another project's.
 	Workflow string `json:"workflow"`
+	// Config names where the pipeline's configuration lies: the host, `/`, the project that
+	// runs, `//` and more.
+	Config string `json:"config"`
 	// Assigned are claims whose values the issuer hands out and nobody chooses.
 	Assigned []string `json:"assigned"`
 }
