@@ -77,7 +77,8 @@ func TestAttackerCalledTightGetsNothing(t *testing.T) {
 		}
 		role := vaultRole(t, bundle, marshal(t, s.role))
 		result, err := analyser.Analyse(context.Background(), breadth.Subject{
-			Role: role, Issuer: "https://gitlab.com", Scope: scope, Facts: facts, Now: testNow,
+			Limits: patient,
+			Role:   role, Issuer: "https://gitlab.com", Scope: scope, Facts: facts, Now: testNow,
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -119,8 +120,8 @@ func (o one) analyse(t *testing.T) *breadth.Result {
 		t.Fatal(err)
 	}
 	subject := breadth.Subject{
-		Role: vaultRole(t, bundle, []byte(text)), Document: doc, Issuer: o.issuer, Model: o.model, Now: testNow,
-		Limits: breadth.Limits{Deadline: time.Minute},
+		Limits: patient,
+		Role:   vaultRole(t, bundle, []byte(text)), Document: doc, Issuer: o.issuer, Model: o.model, Now: testNow,
 	}
 	if o.issuer == "" {
 		subject.Issuer = "https://gitlab.com"

@@ -174,6 +174,7 @@ func TestTightTrustAdmitsNoToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		result, err := analyser.Analyse(context.Background(), breadth.Subject{
+
 			Role: role, Issuer: "https://" + gitHub, Scope: scope, Now: testNow, Limits: breadth.Limits{Deadline: time.Minute},
 		})
 		if err != nil {

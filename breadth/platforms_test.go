@@ -74,7 +74,7 @@ func (s *platformSample) subject(t testing.TB, bundle *bundles.Bundle) breadth.S
 		t.Fatal(err)
 	}
 	// Later than every span in which AWS introduced keys.
-	subject := breadth.Subject{Role: role, Issuer: s.Issuer, Now: time.Unix(1_800_000_000, 0)}
+	subject := breadth.Subject{Limits: patient, Role: role, Issuer: s.Issuer, Now: time.Unix(1_800_000_000, 0)}
 	if subject.Facts, err = breadth.ReadFacts(facts); err != nil {
 		t.Fatal(err)
 	}

@@ -326,7 +326,8 @@ func TestTightRoleAcceptsNoTokenOutside(t *testing.T) {
 		}
 		role := vaultRole(t, bundle, marshal(t, s.role))
 		result, err := analyser.Analyse(context.Background(), breadth.Subject{
-			Role: role, Issuer: "https://gitlab.com", Scope: scope, Facts: facts, Now: testNow,
+			Limits: patient,
+			Role:   role, Issuer: "https://gitlab.com", Scope: scope, Facts: facts, Now: testNow,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/open-policy-agent/opa/v1/ast"
 	"github.com/open-policy-agent/opa/v1/rego"
@@ -70,7 +71,7 @@ func TestResidualRegoMeansTheReading(t *testing.T) {
 // sampleConditions are the conditions of the samples' roles, and some that these lack.
 func sampleConditions(t *testing.T) []bundles.Condition {
 	t.Helper()
-	bundle, err := bundles.Open(context.Background(), bundles.Options{})
+	bundle, err := bundles.Open(context.Background(), bundles.Options{Deadline: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}

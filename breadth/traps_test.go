@@ -46,7 +46,7 @@ func TestWordsDoNotDecide(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			subject := breadth.Subject{Issuer: one.Issuer, Now: time.Unix(1_800_000_000, 0)}
+			subject := breadth.Subject{Limits: patient, Issuer: one.Issuer, Now: time.Unix(1_800_000_000, 0)}
 			if subject.Role, err = bundle.Prepare(context.Background(), doc, one.Platform, nil); err != nil {
 				t.Fatal(err)
 			}

@@ -38,7 +38,7 @@ func TestRegoAnswersAsTheAnalysisReads(t *testing.T) {
 	for range rounds(t, "BREADTH_ROLES", 20) {
 		s := randomSetting(r)
 		text := marshal(t, s.role)
-		check(string(text), breadth.Subject{Role: vaultRole(t, bundle, text), Issuer: "https://gitlab.com", Now: testNow})
+		check(string(text), breadth.Subject{Limits: patient, Role: vaultRole(t, bundle, text), Issuer: "https://gitlab.com", Now: testNow})
 	}
 	if asked < 400 {
 		t.Errorf("only %d vectors", asked)

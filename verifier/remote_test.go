@@ -51,6 +51,10 @@ func (s *keyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	h := s.jwks
 	s.mu.Unlock()
+	if h == nil {
+		http.Error(w, "nothing to serve yet", http.StatusServiceUnavailable)
+		return
+	}
 	h(w, r)
 }
 
