@@ -154,7 +154,7 @@ func TestJSONIsReadLeniently(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			start := time.Now()
 			wantCodes(t, verifyOne(t, v, s.sign(s.header(), row.payload)), row.want...)
-			if took := time.Since(start); took > slowdown*time.Second {
+			if took := time.Since(start); took > slowdown*50*time.Millisecond {
 				t.Errorf("took %v", took)
 			}
 			// What the strict reader admits is JSON to others too.

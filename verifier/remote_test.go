@@ -330,7 +330,7 @@ func TestHangingIssuerBlocksGoodKeys(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if took := time.Since(start); took > 4*time.Second {
+	if took := time.Since(start); took > time.Second {
 		t.Errorf("100 tokens took %v beside a hanging fetch", took)
 	}
 	cancel()

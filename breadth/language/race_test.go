@@ -1,0 +1,6 @@
+//go:build race
+
+package language
+
+// slowdown is what the race detector costs this package, at most.
+const slowdown = 10
