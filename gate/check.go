@@ -66,6 +66,8 @@ func (g *Gate) Check(ctx context.Context, q Question) *Answer {
 	switch {
 	case role == nil:
 		answer.Code, answer.Role = UnknownRole, ""
+	case ctx.Err() != nil:
+		answer.Code = Abandoned
 	case g.inFlight.Add(1) > g.concurrency:
 		answer.Code = Overloaded
 		g.inFlight.Add(-1)
