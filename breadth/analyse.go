@@ -620,10 +620,10 @@ func (a *analysis) findIn(w *world, mode int, formula func(*ready) node) (*hit, 
 }
 
 // ask searches within what is left of the budget.
-func (a *analysis) ask(q *question, goal node, mode int, pinned map[int]string) (map[int]string, error) {
+func (a *analysis) ask(q *question, goal node, mode int, spans map[int]span) (map[int]string, error) {
 	allowed := min(a.search, a.budget)
 	left := allowed
-	texts, err := q.search(a.ctx, goal, mode, pinned, &left)
+	texts, err := q.search(a.ctx, goal, mode, spans, &left)
 	a.budget -= allowed - max(left, 0)
 	return texts, err
 }

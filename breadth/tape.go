@@ -65,14 +65,26 @@ func (a *tapeAtom) step(field int32, state language.State, class int) language.S
 	return a.table.Step(state, class)
 }
 
-// search looks for texts that satisfy the formula. Pinned fields have the given text.
-// It returns nil when there are none, and an error when that could not be told. Fields
-// that do not matter are left out of the answer.
-func (t *tape) search(ctx context.Context, goal node, domain int, pinned map[int]string, budget *int) (map[int]string, error) {
+// span is what a field is held to: the text prefix; or, where it is open, the texts of
+// its domain that begin with prefix and end with suffix, with more letters between them
+// where more wants some.
+type span struct {
+	prefix, suffix string
+	open, more     bool
+}
+
+// exactly is the span of one text.
+func exactly(text string) span { return span{prefix: text} }
+
+// search looks for texts that satisfy the formula, within the spans of the fields that
+// have one. It returns nil when there are none, and an error when that could not be told.
+// Fields that do not matter are left out of the answer. That a closed span's text lies in
+// its field's domain is the caller's business.
+func (t *tape) search(ctx context.Context, goal node, domain int, spans map[int]span, budget *int) (map[int]string, error) {
 	if goal == no {
 		return nil, nil
 	}
-	s := &search{tape: t, width: domain, pinned: pinned, seen: map[string]int32{}, budget: budget}
+	s := &search{tape: t, width: domain, spans: spans, seen: map[string]int32{}, budget: budget}
 	goal, states := s.begin(goal)
 	if goal == no {
 		return nil, nil
@@ -91,6 +103,8 @@ type moment struct {
 	form   node
 	domain language.State
 	states []language.State
+	// wants is set inside a span that needs more letters, as long as none was read.
+	wants bool
 }
 
 type step struct {
@@ -103,7 +117,7 @@ type step struct {
 type search struct {
 	*tape
 	width  int
-	pinned map[int]string
+	spans  map[int]span
 	seen   map[string]int32
 	steps  []step
 	queue  [][]int32
@@ -169,13 +183,13 @@ func (s *search) enter(parent, class int32, m moment, cost int32) {
 		return
 	}
 	ahead := int32(0)
-	if m.field >= 0 && int(m.field) < len(s.fields) && !s.isPinned(m.field) {
+	if s.inside(m.field) && !s.closed(m.field) {
 		ahead = int32(s.fields[m.field].domains[s.width].distances[m.domain])
 	}
 	s.key = s.key[:0]
 	s.key = binary.AppendVarint(s.key, int64(m.field))
 	s.key = binary.AppendUvarint(s.key, uint64(m.form))
-	s.key = binary.AppendUvarint(s.key, uint64(m.domain))
+	s.key = binary.AppendUvarint(s.key, uint64(m.domain)<<1|uint64(truth(m.wants)))
 	for _, state := range m.states {
 		s.key = binary.AppendUvarint(s.key, uint64(state))
 	}
@@ -203,8 +217,7 @@ func (s *search) run(ctx context.Context) (map[int]string, error) {
 				return nil, fmt.Errorf("%w: %d states", errProduct, done)
 			}
 			here := s.queue[at][i]
-			m := s.steps[here].moment
-			if m.form == yes && (m.field < 0 || int(m.field) >= len(s.fields) || s.fields[m.field].domains[s.width].Accepting(m.domain) || s.isPinned(m.field)) {
+			if m := s.steps[here].moment; m.form == yes && s.mayEnd(m) {
 				return s.trace(here), nil
 			}
 			s.expand(here)
@@ -213,17 +226,31 @@ func (s *search) run(ctx context.Context) (map[int]string, error) {
 	return nil, nil
 }
 
-func (s *search) isPinned(field int32) bool {
-	_, pinned := s.pinned[int(field)]
-	return pinned
+// inside reports whether a moment is inside a field, not before the first or behind the
+// last.
+func (s *search) inside(field int32) bool { return field >= 0 && int(field) < len(s.fields) }
+
+// closed reports whether a field has one text alone.
+func (s *search) closed(field int32) bool {
+	held, ok := s.spans[int(field)]
+	return ok && !held.open
+}
+
+// mayEnd reports whether the field that a moment is in may end there.
+func (s *search) mayEnd(m moment) bool {
+	if !s.inside(m.field) || s.closed(m.field) {
+		return true
+	}
+	domain := &s.fields[m.field].domains[s.width]
+	return !m.wants && domain.Accepting(domain.Walk(m.domain, s.spans[int(m.field)].suffix))
 }
 
 func (s *search) expand(here int32) {
 	m, cost := s.steps[here].moment, s.steps[here].cost
-	if m.field < 0 || s.isPinned(m.field) || s.fields[m.field].domains[s.width].Accepting(m.domain) {
+	if s.mayEnd(m) {
 		s.leave(here, m, cost)
 	}
-	if m.field < 0 || s.isPinned(m.field) {
+	if m.field < 0 || s.closed(m.field) {
 		return
 	}
 	domain := &s.fields[m.field].domains[s.width]
@@ -248,6 +275,7 @@ func (s *search) expand(here int32) {
 // leave ends a field: what follows it in the templates is read, atoms that have read
 // all they read are decided, and the next field that matters begins.
 func (s *search) leave(here int32, m moment, cost int32) {
+	m = s.read(m, s.spans[int(m.field)].suffix)
 	atoms := s.forms.support(m.form)
 	form, states := m.form, m.states
 	if m.field >= 0 {
@@ -271,19 +299,32 @@ func (s *search) leave(here int32, m moment, cost int32) {
 		return
 	}
 	field := s.next(form, m.field)
-	next := moment{field: field, form: form, states: states}
-	if int(field) < len(s.fields) {
-		if text, pinned := s.pinned[int(field)]; pinned {
-			next = s.pin(next, text)
-		} else {
-			next.domain = s.fields[field].domains[s.width].Start()
-		}
-	}
-	s.enter(here, -1, next, cost)
+	s.enter(here, -1, s.start(moment{field: field, form: form, states: states}), cost)
 }
 
-// pin reads a whole field at once. The field's domain is the caller's business.
-func (s *search) pin(m moment, text string) moment {
+// start begins a field: what its span begins with is read.
+func (s *search) start(m moment) moment {
+	if !s.inside(m.field) {
+		return m
+	}
+	held := s.spans[int(m.field)]
+	m = s.read(m, held.prefix)
+	if s.closed(m.field) {
+		return m
+	}
+	domain := &s.fields[m.field].domains[s.width]
+	m.domain, m.wants = domain.Walk(domain.Start(), held.prefix), held.more
+	if domain.distances[m.domain] < 0 {
+		m.form = no
+	}
+	return m
+}
+
+// read steps the atoms over a text of the field that a moment is in.
+func (s *search) read(m moment, text string) moment {
+	if text == "" {
+		return m
+	}
 	atoms := s.forms.support(m.form)
 	states := slices.Clone(m.states)
 	for i, atom := range atoms {
@@ -303,7 +344,7 @@ func (s *search) trace(here int32) map[int]string {
 	visited := map[int]bool{}
 	for at := here; at >= 0; at = s.steps[at].parent {
 		field := int(s.steps[at].field)
-		if field < 0 || field >= len(s.fields) {
+		if !s.inside(int32(field)) {
 			continue
 		}
 		visited[field] = true
@@ -313,12 +354,9 @@ func (s *search) trace(here int32) map[int]string {
 	}
 	texts := map[int]string{}
 	for field := range visited {
-		if text, pinned := s.pinned[field]; pinned {
-			texts[field] = text
-			continue
-		}
 		slices.Reverse(letters[field])
-		texts[field] = string(letters[field])
+		held := s.spans[field]
+		texts[field] = held.prefix + string(letters[field]) + held.suffix
 	}
 	return texts
 }

@@ -59,7 +59,7 @@ func (a *analysis) replay(claims map[string]any) (*trustcheck.Decision, error) {
 // plainest pins one field after the other to the first value that reads well and leaves
 // the question with an answer.
 func (a *analysis) plainest(h *hit) (map[int]string, error) {
-	pinned := map[int]string{}
+	pinned := map[int]span{}
 	texts := h.texts
 	for i := range h.fields {
 		if _, matters := texts[i]; !matters {
@@ -69,7 +69,7 @@ func (a *analysis) plainest(h *hit) (map[int]string, error) {
 			if !h.fields[i].domains[sure].Contains(candidate) {
 				continue
 			}
-			pinned[i] = candidate
+			pinned[i] = exactly(candidate)
 			found, err := a.ask(h.question, h.goal, sure, pinned)
 			if err != nil {
 				return nil, err
@@ -83,11 +83,15 @@ func (a *analysis) plainest(h *hit) (map[int]string, error) {
 		if _, ok := pinned[i]; !ok {
 			// Keep what was found, so that the next field is chosen to go with it.
 			if text, matters := texts[i]; matters {
-				pinned[i] = text
+				pinned[i] = exactly(text)
 			}
 		}
 	}
-	return pinned, nil
+	plain := map[int]string{}
+	for i, held := range pinned {
+		plain[i] = held.prefix
+	}
+	return plain, nil
 }
 
 // candidates are the values of a field that read well, the best first.
