@@ -891,7 +891,7 @@ func (a *analysis) deadCondition(c *bundles.Condition) string {
 	claim := claimOf(c)
 	_, known := a.model.Claims[claim]
 	switch {
-	case c.Test == "never":
+	case c.Test == "never" || c.Wanted == nil && c.Message != "":
 		return fmt.Sprintf("%s: no token passes: %s", said(c), c.Message)
 	case claim != "" && !known && !a.generic:
 		return fmt.Sprintf("%s: %s mints no claim %q", said(c), a.model.Title, claim)

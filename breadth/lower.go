@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/policies/cel"
 )
 
 // neutral brings the tests that only one platform has, and that describe themselves, into
@@ -54,32 +55,64 @@ func neutralAll(conditions []bundles.Condition) ([]bundles.Condition, error) {
 	return all, nil
 }
 
-// neutralMapping shows the claims that a mapping of Google reads. What a mapping that
-// fails does is not documented, so a token surely passes only where it does not fail. The
-// subject itself is text in every token.
+// neutralMapping shows the claims that a mapping of Google reads. What is mapped to another
+// type than text refuses; what a mapping whose claim is missing does is not documented, so
+// a token surely passes only where none is. A subject that is sub is text in every token.
 func neutralMapping(c *bundles.Condition) error {
 	if c.Platform != "gcp" || c.Name != "mapping" || len(c.Formula) == 0 {
 		return nil
 	}
 	var both struct {
-		True json.RawMessage `json:"true"`
+		True  json.RawMessage `json:"true"`
+		False json.RawMessage `json:"false"`
 	}
 	if err := json.Unmarshal(c.Formula, &both); err != nil {
 		return fmt.Errorf("read the formula: %w", err)
 	}
-	read, err := readFormula(both.True)
+	fits, err := readFormula(both.True)
 	if err != nil {
 		return err
 	}
-	claims := read.claims()
-	if len(claims) == 0 || slices.Equal(claims, []string{"sub"}) {
+	fails, err := readFormula(both.False)
+	if err != nil {
+		return err
+	}
+	claims := fits.claims()
+	for _, claim := range fails.claims() {
+		if !slices.Contains(claims, claim) {
+			claims = append(claims, claim)
+		}
+	}
+	if fits.whole("sub") {
 		return nil
 	}
-	c.Analysis, c.Formula, c.Reads, c.Paths = "wish", both.True, "pointer", nil
+	perhaps := claimFormula{Op: cel.Unknown, Reason: "a mapping whose claim is missing"}
+	not := claimFormula{Op: cel.Not, Of: []claimFormula{fails}}
+	if c.Formula, err = json.Marshal(claimFormula{Op: cel.AnyOf, Of: []claimFormula{fits, {Op: cel.All, Of: []claimFormula{not, perhaps}}}}); err != nil {
+		return err
+	}
+	c.Analysis, c.Reads, c.Paths = "wish", "pointer", nil
 	for _, claim := range claims {
 		c.Paths = append(c.Paths, []any{claim})
 	}
 	return nil
+}
+
+// whole reports whether a formula says no more than that a claim, as it is, is text.
+func (f *claimFormula) whole(claim string) bool {
+	for (f.Op == cel.All || f.Op == cel.AnyOf) && len(f.Of) > 0 {
+		var rest []claimFormula
+		for _, of := range f.Of {
+			if of.Op != cel.All || len(of.Of) > 0 {
+				rest = append(rest, of)
+			}
+		}
+		if len(rest) != 1 {
+			return false
+		}
+		f = &rest[0]
+	}
+	return f.Op == cel.Leaf && f.Test.Type == "string" && len(f.Test.Through) == 0 && slices.Equal(f.Test.Path, []string{"assertion", claim})
 }
 
 // keyLeaf is how an AWS condition describes itself; see the README of the platform.

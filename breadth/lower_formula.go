@@ -41,7 +41,24 @@ func readFormula(text []byte) (claimFormula, error) {
 	if err := decoder.Decode(&read); err != nil {
 		return read, fmt.Errorf("read the formula: %w", err)
 	}
+	read.spellPlainly()
 	return read, nil
+}
+
+// spellPlainly writes out the numbers that a formula wants.
+func (f *claimFormula) spellPlainly() {
+	if f.Test != nil {
+		for _, values := range [][]any{f.Test.Values, f.Test.Elements} {
+			for i := range values {
+				if number, ok := values[i].(json.Number); ok {
+					values[i] = json.Number(plainNumber(number.String()))
+				}
+			}
+		}
+	}
+	for i := range f.Of {
+		f.Of[i].spellPlainly()
+	}
 }
 
 // claims lists the claims that a formula reads, each once.
@@ -89,16 +106,11 @@ func (l *lowering) described(c *bundles.Condition) (leaf, error) {
 	return found, nil
 }
 
-// wished is a formula that surely holds where it does and perhaps holds anyway.
+// wished is a formula whose unknown parts are no doubts of ours.
 func (l *lowering) wished(c *bundles.Condition) (leaf, error) {
 	found, err := l.described(c)
-	if err != nil {
-		return found, err
-	}
-	perhaps := leaf{settled: true, mayHold: true}
-	found.formula = &formula{op: cel.AnyOf, of: []formula{*found.formula, {op: cel.Leaf, leaf: &perhaps}}}
 	found.unknown = ""
-	return found, nil
+	return found, err
 }
 
 func (l *lowering) combined(c *bundles.Condition, f *claimFormula, whole *leaf) (formula, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"regexp"
 	"strings"
 	"time"
@@ -284,13 +285,21 @@ func (l *lowering) values(values []any, lists bool) (*reading, error) {
 
 // numberPattern matches the spellings without exponent of a number.
 func numberPattern(spelling string) string {
-	if integer, ok := strings.CutSuffix(spelling, ".0"); ok {
-		spelling = integer
+	plain := plainNumber(spelling)
+	if strings.ContainsAny(plain, ".eE") {
+		return regexp.QuoteMeta(plain)
 	}
-	if strings.ContainsAny(spelling, ".eE") {
-		return regexp.QuoteMeta(spelling)
+	return regexp.QuoteMeta(plain) + `(?:\.0+)?`
+}
+
+// plainNumber writes out a whole number that is spelled with a fraction or an exponent, as
+// one is that passed through Rego.
+func plainNumber(spelling string) string {
+	value, _, err := big.ParseFloat(spelling, 10, 256, big.ToNearestEven)
+	if err != nil || !value.IsInt() || value.MantExp(nil) > 128 {
+		return spelling
 	}
-	return regexp.QuoteMeta(spelling) + `(?:\.0+)?`
+	return value.Text('f', 0)
 }
 
 func (l *lowering) pattern(pattern string, lists bool) (*reading, error) {

@@ -224,7 +224,9 @@ func (e *expression) described() map[string]any {
 // claimOnly is an expression that is one claim and nothing else.
 var claimOnly = regexp.MustCompile(`\A\s*assertion\s*\.\s*([A-Za-z_][A-Za-z0-9_]*)\s*\z`)
 
-// formula of a condition is when it is true; of a mapping, when its value has the wanted type.
+// formula of a condition is when it is true and when it is false; of a mapping, when its
+// value has the wanted type and when it has another. A missing claim is neither, but for
+// the subject, which must be there.
 func (e *expression) formula() any {
 	if e.key == "" {
 		return plain(formulas{True: e.program.True, False: e.program.False})
@@ -233,20 +235,33 @@ func (e *expression) formula() any {
 	if e.key == "google.groups" {
 		wanted = "list"
 	}
-	fits := cel.Formula{Op: cel.AnyOf}
+	fits, fails := cel.Formula{Op: cel.AnyOf}, cel.Formula{Op: cel.AnyOf}
 	for _, c := range e.program.Cases {
 		switch _, text := c.Value.(string); {
 		case c.Reason != "":
-			fits.Of = append(fits.Of, cel.Formula{Op: cel.All, Of: []cel.Formula{c.When, {Op: cel.Unknown, Reason: c.Reason}}})
+			unknown := allOf(c.When, cel.Formula{Op: cel.Unknown, Reason: c.Reason})
+			fits.Of, fails.Of = append(fits.Of, unknown), append(fails.Of, unknown)
 		case c.Place != nil:
-			test := cel.Test{Place: *c.Place, Type: wanted}
-			fits.Of = append(fits.Of, cel.Formula{Op: cel.All, Of: []cel.Formula{c.When, {Op: cel.Leaf, Test: &test}}})
+			typed := testOf(cel.Test{Place: *c.Place, Type: wanted})
+			there := testOf(cel.Test{Place: *c.Place, Present: true})
+			fits.Of, fails.Of = append(fits.Of, allOf(c.When, typed)), append(fails.Of, allOf(c.When, there, notOf(typed)))
 		case text && wanted == "string":
 			fits.Of = append(fits.Of, c.When)
+		default:
+			fails.Of = append(fails.Of, c.When)
 		}
 	}
-	return plain(formulas{True: fits, False: cel.Formula{Op: cel.Not, Of: []cel.Formula{fits}}})
+	if e.key == "google.subject" {
+		fails = notOf(fits)
+	}
+	return plain(formulas{True: fits, False: fails})
 }
+
+func allOf(of ...cel.Formula) cel.Formula { return cel.Formula{Op: cel.All, Of: of} }
+
+func notOf(of cel.Formula) cel.Formula { return cel.Formula{Op: cel.Not, Of: []cel.Formula{of}} }
+
+func testOf(test cel.Test) cel.Formula { return cel.Formula{Op: cel.Leaf, Test: &test} }
 
 // reads lists the members of assertion that the expression may read, itself or through mapped
 // attributes; "*" stands for all.
