@@ -110,18 +110,21 @@ type analysis struct {
 	facts   *Facts
 	tenants tenants
 	guessed []string
-	// read holds the claims that the role reads, interesting those that any formula may.
-	read, interesting  map[string]bool
-	literals           map[string][]any
-	refs, environments bool
-	lower              *lowering
-	tables             *tables
+	// read holds the claims that the role reads, asked those that role or scope do,
+	// interesting those that any formula may.
+	read, asked, interesting map[string]bool
+	literals                 map[string][]any
+	refs, environments       bool
+	lower                    *lowering
+	tables                   *tables
 	// search bounds one search, budget what is left for all.
 	search, budget int
 	worlds         []world
-	result         *Result
-	unknown        []string
-	generic        bool
+	// spelled holds, by release and choice, the subjects that a cover leaves to others.
+	spelled map[string]map[string]string
+	result  *Result
+	unknown []string
+	generic bool
 }
 
 // world is what the issuer mints in one release.
@@ -320,6 +323,7 @@ func (a *analysis) interest(names *issuer.Parts) {
 			see(c.Claim)
 		}
 	}
+	a.asked = maps.Clone(a.interesting)
 	a.refs = a.touches(names.Ref, names.RefType, names.Protected)
 	a.environments = a.touches(names.Environment, names.EnvironmentProtected)
 	if a.environments {
@@ -335,6 +339,9 @@ func (a *analysis) interest(names *issuer.Parts) {
 	if a.environments {
 		see(names.Environment)
 		see(names.EnvironmentProtected)
+	}
+	if len(a.facts.ReusableWorkflows) > 0 && a.touches(names.Workflow) {
+		see(names.Workflow)
 	}
 	for _, name := range []string{names.Path, names.Group, names.ID, names.GroupID, names.JobPath, names.JobGroup, names.JobID, names.JobGroupID} {
 		see(name)
@@ -390,6 +397,9 @@ func (a *analysis) build() error {
 		}
 		seen[key.String()] = true
 		here := world{release: release}
+		if err := a.spellOut(release, shapes); err != nil {
+			return err
+		}
 		for _, shape := range shapes {
 			question, err := a.ready(shape)
 			if err != nil {

@@ -459,6 +459,26 @@ func (a *analysis) unprotected(q *question, may bool) (node, error) {
 	return q.forms.all(environment, open, ref), err
 }
 
+// asks reports whether role or scope read, in this shape, a field that one of the claims
+// reads. What none asks for a fact may settle as it likes: some token is minted anyway.
+func (a *analysis) asks(q *question, claims ...string) bool {
+	fields := map[string]bool{}
+	for _, name := range claims {
+		if a.asked[name] {
+			return true
+		}
+		for _, piece := range q.pieces(name) {
+			fields[piece.Field] = piece.Field != ""
+		}
+	}
+	for name := range a.asked {
+		if slices.ContainsFunc(q.pieces(name), func(piece issuer.Piece) bool { return fields[piece.Field] }) {
+			return true
+		}
+	}
+	return false
+}
+
 // refFits says that the ref is protected, or is not, as the facts have it.
 func (a *analysis) refFits(q *question, protected, may bool) (node, error) {
 	names := &a.model.Names
@@ -484,7 +504,7 @@ func (a *analysis) refFits(q *question, protected, may bool) (node, error) {
 				fits = q.forms.not(fits)
 			}
 		case !may && !protected:
-			if fits, err = q.claimMatches(names.Ref, freshRef(kind.prefix), false); err != nil {
+			if fits, err = a.freshRefs(q, kind.prefix); err != nil {
 				return no, err
 			}
 		}
@@ -501,8 +521,16 @@ func prefixed(prefix string, patterns []string) []string {
 	return all
 }
 
-func freshRef(prefix string) string {
-	return `\A` + regexp.QuoteMeta(prefix) + strings.TrimPrefix(freshNames, `\A`)
+// freshRefs says that the ref is one that nobody protects: new, or no branch or tag at
+// all, as that of a pull request.
+func (a *analysis) freshRefs(q *question, prefix string) (node, error) {
+	ref := a.model.Names.Ref
+	fresh, err := q.claimMatches(ref, `\A`+regexp.QuoteMeta(prefix)+strings.TrimPrefix(freshNames, `\A`), false)
+	if err != nil || prefix == "" {
+		return fresh, err
+	}
+	named, err := q.claimMatches(ref, `(?s)\A`+regexp.QuoteMeta(prefix)+`.*\z`, true)
+	return q.forms.any(fresh, q.forms.not(named)), err
 }
 
 // unprotectedEnvironment says that the job has no environment, or one that needs no
@@ -531,11 +559,21 @@ func (a *analysis) unprotectedEnvironment(q *question, may bool) (node, error) {
 	return q.forms.all(q.forms.not(guarded), fits), err
 }
 
+// guards are the claims that what guards an environment shows in: what says so, and where
+// there is none the ref that it is deployed from.
+func (a *analysis) guards() []string {
+	names := &a.model.Names
+	if names.EnvironmentProtected == "" {
+		return []string{names.Ref, names.RefType, names.Protected}
+	}
+	return []string{names.EnvironmentProtected}
+}
+
 // environmentFits says that the claims about the environment are as the facts have it.
 func (a *analysis) environmentFits(q *question, may bool) (node, error) {
 	names := &a.model.Names
 	if !a.facts.knows("environments") {
-		if may {
+		if may || !a.asks(q, a.guards()...) {
 			return yes, nil
 		}
 		absent, err := q.claim(names.Environment, reading{absent: true}, false)
@@ -626,7 +664,41 @@ func (a *analysis) world(q *question, may bool) (node, error) {
 		parts = append(parts, certain)
 	}
 	runners, err := a.runnersFit(q)
-	return q.forms.all(append(parts, runners)...), err
+	if err != nil {
+		return no, err
+	}
+	callers, err := a.callersFit(q, may)
+	if err != nil {
+		return no, err
+	}
+	elsewhere, err := a.elsewhere(q)
+	return q.forms.all(append(parts, runners, callers, elsewhere)...), err
+}
+
+// callersFit says that workflows of a private repository are called by its owner's
+// repositories; those of an internal one perhaps by others of the enterprise.
+func (a *analysis) callersFit(q *question, may bool) (node, error) {
+	names := &a.model.Names
+	parts := []node{yes}
+	if !a.interesting[names.Workflow] {
+		return yes, nil
+	}
+	for repository, workflows := range a.facts.ReusableWorkflows {
+		if workflows.Visibility == "public" || workflows.Visibility == "internal" && may {
+			continue
+		}
+		owner, _, _ := strings.Cut(repository, "/")
+		here, err := q.claimMatches(names.Workflow, `(?is)\A`+regexp.QuoteMeta(repository)+`/.*\z`, true)
+		if err != nil {
+			return no, err
+		}
+		own, err := q.claimMatches(names.Group, `(?is)\A`+regexp.QuoteMeta(owner)+`\z`, true)
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, q.forms.any(q.forms.not(here), own))
+	}
+	return q.forms.all(parts...), nil
 }
 
 func (a *analysis) ownWorld(q *question, may bool) (node, error) {
@@ -713,7 +785,7 @@ func (a *analysis) apart(q *question) (node, error) {
 func (a *analysis) factsHold(q *question, may bool) (node, error) {
 	parts := []node{yes}
 	names := &a.model.Names
-	if a.refs {
+	if a.refs && (may || a.asks(q, names.Protected) || a.facts.knows("protected_branches")) {
 		var kinds []node
 		for _, protected := range []bool{false, true} {
 			said, err := q.claimIs(names.Protected, true, map[bool]string{false: "false", true: "true"}[protected])

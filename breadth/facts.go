@@ -25,6 +25,8 @@ type Facts struct {
 	IssuerVersion     string
 	GroupsDirect      *bool
 	Runners           map[string]Runner
+	// ReusableWorkflows are the repositories, as owner/name, whose workflows others call.
+	ReusableWorkflows map[string]Workflows
 
 	given map[string]bool
 	plain map[string]any
@@ -44,6 +46,13 @@ type Runner struct {
 	Scope string `json:"scope"`
 }
 
+// Workflows are the reusable workflows of a repository; Visibility is public, internal or
+// private. Those of a private one are called by its owner's repositories alone, see
+// https://docs.github.com/en/actions/how-tos/reuse-automations/reuse-workflows.
+type Workflows struct {
+	Visibility string `json:"visibility"`
+}
+
 // ReadFacts reads facts from JSON. An error names the member, what came and what was
 // wanted.
 func ReadFacts(text []byte) (*Facts, error) {
@@ -60,6 +69,7 @@ func ReadFacts(text []byte) (*Facts, error) {
 		"environments": &facts.Environments, "registration": &facts.Registration,
 		"fork_pipelines": &facts.ForkPipelines, "subject_template": &facts.SubjectTemplate,
 		"issuer_version": &facts.IssuerVersion, "groups_direct": &facts.GroupsDirect, "runners": &facts.Runners,
+		"reusable_workflows": &facts.ReusableWorkflows,
 	}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		into, ok := known[name]
@@ -92,6 +102,11 @@ func (f *Facts) check() error {
 	} {
 		if got, _ := f.plain[name].(string); !slices.Contains(allowed, got) {
 			return fmt.Errorf("facts: %s: want %s, got %q", name, strings.Join(allowed[1:], " or "), got)
+		}
+	}
+	for _, repository := range slices.Sorted(maps.Keys(f.ReusableWorkflows)) {
+		if got := f.ReusableWorkflows[repository].Visibility; !slices.Contains([]string{"public", "internal", "private"}, got) {
+			return fmt.Errorf("facts: reusable_workflows: %s: want the visibility public, internal or private, got %q", repository, got)
 		}
 	}
 	if f.IssuerVersion != "" && !regexp.MustCompile(`^[0-9]+(\.[0-9]+)*`).MatchString(f.IssuerVersion) {

@@ -235,3 +235,153 @@ func inferredOwners(stages []bundles.Stage, names *issuer.Parts) Circle {
 	}
 	return Circle{found}
 }
+
+// spelledOut is the pattern of the subjects, for a choice of components, that the shapes
+// stand for one by one: a text shows which components it is made of, for a value holds no
+// colon. A cover need not stand for these once more; "" where there are none.
+func spelledOut(model *issuer.Model, choice *issuer.Choice, shapes []*variant) string {
+	lists := map[string]bool{}
+	for _, shape := range shapes {
+		lists[shape.chosen[choice.Name]] = true
+	}
+	var patterns []string
+	for _, name := range slices.Sorted(maps.Keys(lists)) {
+		for _, list := range written(strings.Split(name, ",")) {
+			if !slices.ContainsFunc(list, func(key string) bool { return choice.Components[key] == "" && !ofContext(key) }) &&
+				apart(model, choice, list) && allKnown(lists, list) {
+				patterns = append(patterns, subjectPattern(list))
+			}
+		}
+	}
+	if len(patterns) == 0 {
+		return ""
+	}
+	return `(?s)\A(?:` + strings.Join(patterns, "|") + `)\z`
+}
+
+// spellOut notes the subjects of a release that covers leave to other shapes.
+func (a *analysis) spellOut(release string, shapes []*variant) error {
+	for i := range a.model.Choices {
+		choice := &a.model.Choices[i]
+		if choice.Orders == 0 || !a.interesting[choice.Claim] {
+			continue
+		}
+		plain := slices.DeleteFunc(slices.Clone(shapes), func(v *variant) bool { return slices.Contains(v.covers, choice.Name) })
+		tellable, err := a.tellable(choice.Claim, plain)
+		if err != nil {
+			return err
+		}
+		if !tellable {
+			continue
+		}
+		if pattern := spelledOut(a.model, choice, plain); pattern != "" {
+			if a.spelled == nil {
+				a.spelled = map[string]map[string]string{}
+			}
+			a.spelled[release] = map[string]string{choice.Name: pattern}
+		}
+	}
+	return nil
+}
+
+// tellable reports whether no value in a claim's texts holds a colon.
+func (a *analysis) tellable(claim string, shapes []*variant) (bool, error) {
+	colon, err := a.lower.compile(`(?s)\A.*:.*\z`)
+	if err != nil {
+		return false, err
+	}
+	for _, shape := range shapes {
+		q := &question{variant: shape, model: a.model, issuer: a.issuer, lower: a.lower}
+		for _, piece := range q.pieces(claim) {
+			if piece.Field == "" || piece.Escaped || len(shape.covers) > 0 {
+				continue
+			}
+			domain, err := q.domain(piece.Field, false)
+			if err != nil {
+				return false, err
+			}
+			holds, err := a.lower.limits.Intersect(a.ctx, domain, colon)
+			if err != nil || !holds.Empty() {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// ofContext reports whether a component shows where the component context stands.
+func ofContext(key string) bool { return key == "ref" || key == "environment" || key == "pull_request" }
+
+// written are the lists of keys that the text of such a list of components shows.
+func written(list []string) [][]string {
+	at := slices.Index(list, "context")
+	if at < 0 {
+		return [][]string{list}
+	}
+	var all [][]string
+	for _, key := range []string{"ref", "environment", "pull_request"} {
+		shown := slices.Clone(list)
+		shown[at] = key
+		all = append(all, shown)
+	}
+	return all
+}
+
+// allKnown reports whether there is a shape for every list of components whose text shows
+// these keys.
+func allKnown(lists map[string]bool, keys []string) bool {
+	if !slices.Contains(keys, "pull_request") && !lists[strings.Join(keys, ",")] {
+		return false
+	}
+	for i, key := range keys {
+		other := slices.Clone(keys)
+		other[i] = "context"
+		if ofContext(key) && !slices.Contains(slices.Delete(slices.Clone(keys), i, i+1), "pull_request") && !lists[strings.Join(other, ",")] {
+			return false
+		}
+	}
+	return true
+}
+
+// apart reports whether no two components read the same field: no shape does.
+func apart(model *issuer.Model, choice *issuer.Choice, keys []string) bool {
+	seen := map[string]bool{}
+	for _, key := range keys {
+		found := map[string]bool{}
+		readsOf(model, choice.Components[key], found)
+		for field := range found {
+			if seen[field] {
+				return false
+			}
+			seen[field] = true
+		}
+	}
+	return true
+}
+
+func subjectPattern(keys []string) string {
+	parts := make([]string, len(keys))
+	for i, key := range keys {
+		parts[i] = key
+		if key != "pull_request" {
+			parts[i] += `:[^:]*`
+		}
+	}
+	return strings.Join(parts, ":")
+}
+
+// elsewhere says that a cover's subject is one that no other shape stands for.
+func (a *analysis) elsewhere(q *question) (node, error) {
+	parts := []node{yes}
+	for name, pattern := range a.spelled[q.release] {
+		if !slices.Contains(q.covers, name) {
+			continue
+		}
+		known, err := q.claimMatches(a.model.Names.Subject, pattern, true)
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, q.forms.not(known))
+	}
+	return q.forms.all(parts...), nil
+}

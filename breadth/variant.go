@@ -18,6 +18,8 @@ type variant struct {
 	release string
 	fork    bool
 	cover   bool
+	// covers are the choices whose alternative covers more than the issuer mints.
+	covers []string
 	// gone are claims that the release or a fact leaves out.
 	gone map[string]bool
 	// chosen holds the name of each choice's alternative, names those that are not plain.
@@ -143,20 +145,7 @@ func choiceMatters(model *issuer.Model, choice *issuer.Choice, interesting map[s
 // shape.
 func reads(model *issuer.Model, claim string) map[string]bool {
 	found := map[string]bool{}
-	var add func(template string)
-	add = func(template string) {
-		for _, piece := range issuer.Pieces(template) {
-			if piece.Field == "" || found[piece.Field] {
-				continue
-			}
-			found[piece.Field] = true
-			for _, choice := range model.Choices {
-				for _, alternative := range choice.Alternatives {
-					add(alternative.Set[piece.Field])
-				}
-			}
-		}
-	}
+	add := func(template string) { readsOf(model, template, found) }
 	add(model.Claims[claim].Text)
 	for _, choice := range model.Choices {
 		for _, alternative := range choice.Alternatives {
@@ -171,12 +160,30 @@ func reads(model *issuer.Model, claim string) map[string]bool {
 	return found
 }
 
+// readsOf adds the fields, and what choices set, that a template may depend on.
+func readsOf(model *issuer.Model, template string, found map[string]bool) {
+	for _, piece := range issuer.Pieces(template) {
+		if piece.Field == "" || found[piece.Field] {
+			continue
+		}
+		found[piece.Field] = true
+		for _, choice := range model.Choices {
+			for _, alternative := range choice.Alternatives {
+				readsOf(model, alternative.Set[piece.Field], found)
+			}
+		}
+	}
+}
+
 func (v *variant) with(choice *issuer.Choice, a int) *variant {
 	alternative := &choice.Alternatives[a]
 	next := &variant{
 		claims: v.claims, set: v.set, release: v.release, gone: v.gone,
 		fork: v.fork || alternative.Fork, cover: v.cover || alternative.Cover,
-		chosen: maps.Clone(v.chosen), names: v.names,
+		chosen: maps.Clone(v.chosen), names: v.names, covers: v.covers,
+	}
+	if alternative.Cover {
+		next.covers = append(slices.Clone(v.covers), choice.Name)
 	}
 	next.chosen[choice.Name] = alternative.Name
 	if a > 0 {
