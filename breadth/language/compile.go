@@ -362,12 +362,15 @@ func appendWords[S ~[]E, E rune | uint32](key []byte, numbers S) []byte {
 }
 
 // parse is the inverse of what subset puts together.
-func parse(q string) (left kind, set []uint32) {
-	set = make([]uint32, 0, len(q)/4)
-	for i := 1; i < len(q); i += 4 {
-		set = append(set, uint32(q[i])|uint32(q[i+1])<<8|uint32(q[i+2])<<16|uint32(q[i+3])<<24)
+func parse(q string) (left kind, set []uint32) { return kind(q[0]), unpack(q[1:]) }
+
+// unpack is the inverse of appendWords.
+func unpack(key string) []uint32 {
+	numbers := make([]uint32, 0, len(key)/4)
+	for i := 0; i < len(key); i += 4 {
+		numbers = append(numbers, uint32(key[i])|uint32(key[i+1])<<8|uint32(key[i+2])<<16|uint32(key[i+3])<<24)
 	}
-	return kind(q[0]), set
+	return numbers
 }
 
 // ends reports whether a text that ends here matches.
