@@ -57,6 +57,8 @@ type Subject struct {
 	Context map[string]any
 	Now     time.Time
 	Limits  Limits
+	// Detail asks for regions and profile as well, which cost more than the verdict.
+	Detail bool
 }
 
 // Result is what an analysis found.
@@ -77,9 +79,15 @@ type Result struct {
 	// Nearest says which change brings a dead role to life; empty where none was found.
 	Nearest  string
 	Findings []Finding
-	Scope    *Scope
-	Issuer   string
-	Model    string
+	// Regions are sets of tokens around Witness, each proven to be let in; all that
+	// Attacker has where Complete is set.
+	Regions  []Region
+	Complete bool
+	// Profile says what the accepted tokens have; nil where a limit was reached.
+	Profile Profile
+	Scope   *Scope
+	Issuer  string
+	Model   string
 }
 
 // Token is a token that the issuer mints. Inside says whether it lies in the scope, Fix
@@ -88,6 +96,8 @@ type Token struct {
 	Claims map[string]any
 	Inside bool
 	Fix    string
+
+	of *hit
 }
 
 // Analyser analyses roles. It is safe for concurrent use.
@@ -101,9 +111,12 @@ type analysis struct {
 	Subject
 	ctx    context.Context
 	bundle *bundles.Bundle
+	// stages are those of the role and, where it is compared, behind them those of less.
 	stages []bundles.Stage
 	// leaves are the conditions of every stage: ways first, then refusals.
-	leaves  [][][]leaf
+	leaves [][][]leaf
+	// less is the role that this one is held against; nil where it is not compared.
+	less    *comparison
 	model   *issuer.Model
 	issuer  string
 	scope   *Scope
@@ -139,6 +152,12 @@ type ready struct {
 	*question
 	role, inside, world [2]node
 	attackers           map[string][2]node
+	// beyond says that the role accepts what the one that it is compared with refuses.
+	beyond [2]node
+	// less says that the one that it is compared with perhaps accepts.
+	less node
+	// told is what regions that were found hold.
+	told node
 }
 
 // Analyse answers about one role. An error means that it was asked wrongly; what cannot
@@ -156,6 +175,11 @@ func (a *Analyser) Analyse(ctx context.Context, subject Subject) (*Result, error
 	} else if err != nil {
 		return nil, err
 	}
+	if subject.Detail {
+		if err := work.detail(); err != nil && !limited(err) {
+			return nil, err
+		}
+	}
 	work.change()
 	work.result.Findings = work.findings()
 	return work.result, nil
@@ -169,6 +193,25 @@ func newAnalysis(ctx context.Context, bundle *bundles.Bundle, subject Subject) *
 		search: cmp.Or(subject.Limits.Search, DefaultSearch),
 		budget: 2 * cmp.Or(subject.Limits.Search, DefaultSearch),
 	}
+}
+
+// detail finds the regions around the witness and the role's profile.
+func (a *analysis) detail() error {
+	if a.result.Verdict == Dead || len(a.worlds) == 0 {
+		return nil
+	}
+	a.budget = 2 * a.search
+	var err error
+	if a.result.Profile, err = a.profile(func(q *ready) node { return q.role[may] }); err != nil {
+		a.result.Profile = nil
+		return err
+	}
+	if a.result.Verdict != Broad {
+		return nil
+	}
+	a.result.Regions, a.result.Complete, err = a.regions(a.result.Witness.of,
+		func(q *ready) node { return q.role[must] }, circle(a.result.Attacker, true, may))
+	return err
 }
 
 // change looks for the change that closes a broad role or revives a dead one.
@@ -197,6 +240,9 @@ func (a *analysis) prepare() error {
 	if a.stages, err = neutral(a.stages); err != nil {
 		return err
 	}
+	if err := a.readLess(); err != nil {
+		return err
+	}
 	a.result = &Result{Verdict: Undecided, Attackers: map[string]Verdict{}, Tokens: map[string]*Token{}}
 	for _, name := range Attackers() {
 		a.result.Attackers[name] = Undecided
@@ -211,7 +257,7 @@ func (a *analysis) prepare() error {
 	a.lower.issuer, a.lower.now, a.lower.generic = a.issuer, a.Now, a.generic
 	names := &a.model.Names
 	if a.scope = a.Subject.Scope; a.scope == nil {
-		a.scope = infer(a.stages, names)
+		a.scope = infer(a.meant(), names)
 		if len(a.scope.Circles) == 0 {
 			a.rest("the scope was not given and the role names no project or group: every token counts as outside")
 		} else {
@@ -385,6 +431,7 @@ func (a *analysis) build() error {
 	if err := a.lowerRole(); err != nil {
 		return err
 	}
+	a.number()
 	seen := map[string]bool{}
 	for _, release := range a.releases() {
 		shapes := variants(a.model, release, a.facts, a.interesting, a.mentions, a.subjects())
@@ -518,10 +565,20 @@ func (a *analysis) ready(shape *variant) (*ready, error) {
 		return nil, err
 	}
 	r := &ready{question: q, attackers: map[string][2]node{}}
+	if a.less != nil {
+		if err := q.share(len(a.less.sources)); err != nil {
+			return nil, err
+		}
+	}
 	for mode, may := range []bool{true, false} {
 		if r.role[mode], err = a.roleFormula(q, may); err != nil {
 			return nil, err
 		}
+	}
+	if err := a.hold(r); err != nil {
+		return nil, err
+	}
+	for mode, may := range []bool{true, false} {
 		if r.inside[mode], err = a.inside(q, may); err != nil {
 			return nil, err
 		}
@@ -547,17 +604,24 @@ func (a *analysis) ready(shape *variant) (*ready, error) {
 	return r, nil
 }
 
-// roleFormula says that the role accepts: in every stage one of the ways, and every
-// refusal out of the way.
+// roleFormula says that the role accepts.
 func (a *analysis) roleFormula(q *question, may bool) (node, error) {
+	return a.through(q, a.itself(), func(l *leaf, _ *bundles.Condition, _ int, refusal bool) (node, error) {
+		return q.leaf(l, may != refusal)
+	})
+}
+
+// through says that stages let a token through: in every stage one of the ways, and every
+// refusal out of the way.
+func (a *analysis) through(q *question, stages stageRange, leafOf func(l *leaf, c *bundles.Condition, stage int, refusal bool) (node, error)) (node, error) {
 	var all []node
-	for s := range a.leaves {
+	for s := stages.from; s < stages.to; s++ {
 		var ways []node
 		for w, conditions := range a.leaves[s] {
 			refusal := w >= len(a.stages[s].Ways)
 			parts := make([]node, len(conditions))
 			for i := range conditions {
-				part, err := q.leaf(&conditions[i], may != refusal)
+				part, err := leafOf(&conditions[i], a.condition(s, w, i), s, refusal)
 				if err != nil {
 					return no, err
 				}

@@ -29,7 +29,7 @@ func (a *analysis) closing(token *Token) string {
 		if other == nil {
 			continue
 		}
-		decision, err := other.replay(token.Claims)
+		decision, err := other.decide(other.Role, other.Context, token.Claims)
 		if err != nil || decision.Verdict != trustcheck.Deny || other.build() != nil {
 			continue
 		}

@@ -125,6 +125,11 @@ func (a *analysis) who(name string, token *Token) string {
 
 // sentence tells who gets in, and with which token.
 func (a *analysis) sentence(who string, token *Token) string {
+	return who + ", with " + a.telling(token)
+}
+
+// telling writes out the claims of a token that role and scope read.
+func (a *analysis) telling(token *Token) string {
 	names := &a.model.Names
 	shown := []string{names.Path}
 	for s := range a.stages {
@@ -149,7 +154,7 @@ func (a *analysis) sentence(who string, token *Token) string {
 			parts = append(parts, fmt.Sprintf("%s=%v", claim, value))
 		}
 	}
-	return who + ", with " + strings.Join(parts, ", ")
+	return strings.Join(parts, ", ")
 }
 
 // remedy says what closes the role to a token.

@@ -19,7 +19,10 @@ const Generic = "generic"
 func (a *analysis) identify() error {
 	a.issuer = a.Subject.Issuer
 	if a.issuer == "" {
-		a.issuer = boundIssuer(a.stages)
+		a.issuer = boundIssuer(a.stages[:a.itself().to])
+	}
+	if a.issuer == "" {
+		a.issuer = boundIssuer(a.stages[a.itself().to:])
 	}
 	if a.issuer == "" && a.Subject.Scope != nil {
 		for _, circle := range a.Subject.Scope.Circles {

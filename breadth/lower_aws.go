@@ -266,11 +266,18 @@ func (a *analysis) withSession() {
 	if a.lower.session == "" {
 		return
 	}
-	known := maps.Clone(a.Context)
-	if known == nil {
-		known = map[string]any{}
+	a.Context = withMember(a.Context, "role_session_name", a.lower.session)
+	if a.less != nil {
+		a.less.Context = withMember(a.less.Context, "role_session_name", a.lower.session)
 	}
-	known["role_session_name"] = a.lower.session
-	a.Context = known
 	a.rest(fmt.Sprintf("the caller chooses the session name: taken for %s", a.lower.session))
+}
+
+func withMember(known map[string]any, name string, value any) map[string]any {
+	with := maps.Clone(known)
+	if with == nil {
+		with = map[string]any{}
+	}
+	with[name] = value
+	return with
 }

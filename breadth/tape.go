@@ -123,7 +123,13 @@ type search struct {
 	queue  [][]int32
 	key    []byte
 	budget *int
+	// links holds where each step leads, once it is not nil; then all of the product is
+	// wanted, and no way through it is too dear.
+	links [][]link
 }
+
+// link leads to a step, by a letter of a class or, with -1, into another field.
+type link struct{ class, to int32 }
 
 // begin settles the atoms whose first literal already decides.
 func (s *search) begin(goal node) (node, []language.State) {
@@ -182,8 +188,9 @@ func (s *search) enter(parent, class int32, m moment, cost int32) {
 	if m.form == no {
 		return
 	}
+	// A span's suffix brings letters of its own, so that no estimate holds ahead of it.
 	ahead := int32(0)
-	if s.inside(m.field) && !s.closed(m.field) {
+	if s.inside(m.field) && !s.closed(m.field) && s.spans[int(m.field)].suffix == "" {
 		ahead = int32(s.fields[m.field].domains[s.width].distances[m.domain])
 	}
 	s.key = s.key[:0]
@@ -193,13 +200,23 @@ func (s *search) enter(parent, class int32, m moment, cost int32) {
 	for _, state := range m.states {
 		s.key = binary.AppendUvarint(s.key, uint64(state))
 	}
-	if known, ok := s.seen[string(s.key)]; ok {
-		if s.steps[known].cost <= cost {
-			return
-		}
+	known, ok := s.seen[string(s.key)]
+	if ok && s.links != nil {
+		s.links[parent] = append(s.links[parent], link{class, known})
+		return
+	}
+	if ok && s.steps[known].cost <= cost {
+		return
 	}
 	s.seen[string(s.key)] = int32(len(s.steps))
 	s.steps = append(s.steps, step{moment: m, parent: parent, class: class, cost: cost})
+	if s.links != nil {
+		s.links = append(s.links, nil)
+		if parent >= 0 {
+			s.links[parent] = append(s.links[parent], link{class, int32(len(s.steps) - 1)})
+		}
+		return
+	}
 	for len(s.queue) <= int(cost+ahead) {
 		s.queue = append(s.queue, nil)
 	}

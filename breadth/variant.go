@@ -187,7 +187,7 @@ func (v *variant) with(choice *issuer.Choice, a int) *variant {
 	}
 	next.chosen[choice.Name] = alternative.Name
 	if a > 0 {
-		next.names = append(slices.Clone(v.names), alternative.Name)
+		next.names = append(slices.Clone(v.names), choice.Name+" "+alternative.Name)
 	}
 	if len(alternative.Set) > 0 {
 		next.set = maps.Clone(v.set)
@@ -510,7 +510,11 @@ func (q *question) atom(name string, wanted *language.Language, may bool) node {
 	case wanted.Everything():
 		return yes
 	}
-	pieces := q.pieces(name)
+	return q.reads(q.pieces(name), wanted, may)
+}
+
+// reads says that what a template reads is a member of a language.
+func (q *question) reads(pieces []issuer.Piece, wanted *language.Language, may bool) node {
 	key := atomKey{template: fmt.Sprint(pieces), language: wanted}
 	if known, ok := q.index[key]; ok {
 		return q.forms.literal(known, false)

@@ -86,7 +86,11 @@ func (a *analysis) turning(s, w, c int) ([]Vector, error) {
 }
 
 func (a *analysis) condition(s, w, c int) *bundles.Condition {
-	return &slices.Concat(a.stages[s].Ways, a.stages[s].Refusals)[w].Conditions[c]
+	stage := &a.stages[s]
+	if w >= len(stage.Ways) {
+		return &stage.Refusals[w-len(stage.Ways)].Conditions[c]
+	}
+	return &stage.Ways[w].Conditions[c]
 }
 
 // turningOn says that the role's answer turns on a condition, which has this value.

@@ -28,11 +28,12 @@ func (a *analysis) token(h *hit, attacker string) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	token := &Token{Claims: claims, Inside: a.scope.admits(claims)}
+	token := &Token{Claims: claims, Inside: a.scope.admits(claims), of: h}
 	if a.scope.Inferred && !a.tenants.named() {
 		token.Inside = false
 	}
-	decision, err := a.replay(claims)
+	h.texts = texts
+	decision, err := a.decide(a.Role, a.Context, claims)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +45,8 @@ func (a *analysis) token(h *hit, attacker string) (*Token, error) {
 	return token, nil
 }
 
-func (a *analysis) replay(claims map[string]any) (*trustcheck.Decision, error) {
+// decide asks a role about claims.
+func (a *analysis) decide(role *bundles.Role, context, claims map[string]any) (*trustcheck.Decision, error) {
 	text, err := json.Marshal(claims)
 	if err != nil {
 		return nil, fmt.Errorf("write the witness: %w", err)
@@ -53,7 +55,7 @@ func (a *analysis) replay(claims map[string]any) (*trustcheck.Decision, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the witness: %w", err)
 	}
-	return a.bundle.Decide(a.ctx, a.Role, bundles.Input{Claims: read.Value, Context: a.Context, Now: a.Now}), nil
+	return a.bundle.Decide(a.ctx, role, bundles.Input{Claims: read.Value, Context: context, Now: a.Now}), nil
 }
 
 // plainest pins one field after the other to the first value that reads well and leaves

@@ -1,0 +1,374 @@
+package breadth
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/trustcheck/trustcheck/breadth/language"
+	"github.com/trustcheck/trustcheck/policies/issuer"
+)
+
+// Region is a set of tokens around a witness that is proven to be let in: every token of
+// these shapes that the attacker can get and that lies outside the scope, as long as each
+// of its parts is within the extent given. No extent can be made wider by itself.
+type Region struct {
+	// Shapes lists the shapes of its tokens, each by what sets it apart from the plainest.
+	Shapes  [][]string `json:"shapes"`
+	Extents []Extent   `json:"extents"`
+}
+
+// Extent is what one part of a token may be: anything, one text, or all texts that begin
+// with Prefix or end with Suffix; with More, longer ones only.
+type Extent struct {
+	Name   string  `json:"name"`
+	Any    bool    `json:"any,omitempty"`
+	Is     *string `json:"is,omitempty"`
+	Prefix string  `json:"prefix,omitempty"`
+	Suffix string  `json:"suffix,omitempty"`
+	More   bool    `json:"more,omitempty"`
+}
+
+// String says it in words: "ref any", "ref main", "ref release/*".
+func (e Extent) String() string {
+	switch {
+	case e.Any:
+		return e.Name + " any"
+	case e.Is != nil:
+		return e.Name + " " + *e.Is
+	case e.More:
+		return e.Name + " " + e.Prefix + "?*" + e.Suffix
+	default:
+		return e.Name + " " + e.Prefix + "*" + e.Suffix
+	}
+}
+
+// String says it in words, part by part.
+func (r *Region) String() string {
+	words := make([]string, len(r.Extents))
+	for i, extent := range r.Extents {
+		words[i] = extent.String()
+	}
+	said := strings.Join(words, ", ")
+	if common := r.common(); len(common) > 0 {
+		said += ", with " + strings.Join(common, ", ")
+	}
+	return said
+}
+
+// common is what sets all of the region's shapes apart.
+func (r *Region) common() []string {
+	var common []string
+	for _, name := range r.Shapes[0] {
+		if !slices.ContainsFunc(r.Shapes, func(shape []string) bool { return !slices.Contains(shape, name) }) {
+			common = append(common, name)
+		}
+	}
+	return common
+}
+
+// maxRegions bounds how many regions are told apart.
+const maxRegions = 6
+
+// regions generalises a witness: it widens one part after the other as far as every token
+// of the attacker's in between is let in, sets what it found aside, and goes on with a
+// token outside of it. What a limit cuts short is not complete.
+func (a *analysis) regions(first *hit, admitted, circle func(*ready) node) (found []Region, complete bool, err error) {
+	next := first
+	for next != nil {
+		if len(found) == maxRegions {
+			return found, false, nil
+		}
+		spans, err := a.widest(next, admitted, circle)
+		if err != nil {
+			return found, false, err
+		}
+		region := Region{Extents: a.extents(next, spans)}
+		for w := range a.worlds {
+			for _, q := range a.worlds[w].questions {
+				held, err := a.fills(q, next.ready, spans, admitted, circle)
+				if err != nil {
+					return found, false, err
+				}
+				if !held {
+					continue
+				}
+				if !slices.ContainsFunc(region.Shapes, func(shape []string) bool { return slices.Equal(shape, q.names) }) {
+					region.Shapes = append(region.Shapes, slices.Concat([]string{}, q.names))
+				}
+				if err := a.setAside(q, next.ready, spans); err != nil {
+					return found, false, err
+				}
+			}
+		}
+		found = append(found, region)
+		if next, _, err = a.find(must, func(q *ready) node {
+			return q.forms.all(admitted(q), circle(q), q.forms.not(q.told))
+		}); err != nil {
+			return found, false, err
+		}
+		if next != nil {
+			texts, err := a.plainest(next)
+			if err != nil {
+				return found, false, err
+			}
+			next.texts = texts
+		}
+	}
+	return found, true, nil
+}
+
+// widest holds each part of a token to the widest span with which all tokens of the
+// circle are admitted.
+func (a *analysis) widest(h *hit, admitted, circle func(*ready) node) (map[int]span, error) {
+	w := &widening{
+		analysis: a, hit: h, spans: map[int]span{},
+		admitted: h.forms.all(circle(h.ready), admitted(h.ready)),
+		refused:  h.forms.all(circle(h.ready), h.forms.not(admitted(h.ready))),
+	}
+	for field, text := range h.texts {
+		w.spans[field] = exactly(text)
+	}
+	for field := range h.fields {
+		if _, matters := h.texts[field]; matters && !w.free(field) {
+			w.widen(field)
+		}
+	}
+	return w.spans, w.failed
+}
+
+// widening is the search for the spans of a region.
+type widening struct {
+	*analysis
+	*hit
+	spans             map[int]span
+	admitted, refused node
+	failed            error
+}
+
+// free reports whether a field may be anything, and leaves it so.
+func (w *widening) free(field int) bool {
+	before := w.spans[field]
+	delete(w.spans, field)
+	if w.holds() {
+		return true
+	}
+	w.spans[field] = before
+	return false
+}
+
+// fits reports whether a field may have a span, and leaves it there.
+func (w *widening) fits(field int, wider span) bool {
+	before := w.spans[field]
+	w.spans[field] = wider
+	if w.holds() {
+		return true
+	}
+	w.spans[field] = before
+	return false
+}
+
+// holds reports whether every token within the spans is admitted.
+func (w *widening) holds() bool {
+	if w.failed != nil {
+		return false
+	}
+	texts, err := w.ask(w.question, w.refused, wide, w.spans)
+	w.failed = err
+	return texts == nil && err == nil
+}
+
+// widen holds a field to its text's shortest prefix with which all is admitted, else to
+// its shortest suffix; to the text itself where nothing else comes with these.
+func (w *widening) widen(field int) {
+	text := w.texts[field]
+	letters := []rune(text)
+	prefix := func(more bool) func(int) bool {
+		return func(n int) bool { return w.fits(field, span{prefix: string(letters[:n]), open: true, more: more}) }
+	}
+	length := len(letters)
+	if prefix(false)(length) {
+		length = shortest(length, prefix(false))
+	}
+	length = shortest(length, prefix(true))
+	if !w.spans[field].open && w.fits(field, span{suffix: text, open: true}) {
+		shortest(len(letters), func(n int) bool {
+			return w.fits(field, span{suffix: string(letters[len(letters)-n:]), open: true})
+		})
+	}
+	if w.spans[field].open && !w.others(field) {
+		w.spans[field] = exactly(text)
+	}
+}
+
+// others reports whether the span of a field holds more that is admitted than its text: a
+// shorter text, or a longer one.
+func (w *widening) others(field int) bool {
+	held := w.spans[field]
+	defer func() { w.spans[field] = held }()
+	if found := w.member(); found != nil && found[field] != w.texts[field] {
+		return true
+	}
+	longer := span{prefix: w.texts[field], open: true, more: true}
+	if held.suffix != "" {
+		longer = span{suffix: w.texts[field], open: true, more: true}
+	}
+	w.spans[field] = longer
+	return w.member() != nil
+}
+
+// member is a token within the spans that is admitted, or nil.
+func (w *widening) member() map[int]string {
+	if w.failed != nil {
+		return nil
+	}
+	texts, err := w.ask(w.question, w.admitted, wide, w.spans)
+	w.failed = err
+	return texts
+}
+
+// shortest returns the least length below n that holds, as all above it do; n if none does.
+// The last that it asks for and that holds is the one that it returns.
+func shortest(n int, holds func(int) bool) int {
+	low := 0
+	for low < n {
+		middle := (low + n) / 2
+		if holds(middle) {
+			n = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	return n
+}
+
+// fills reports whether the same spans are a region in another shape: it has the fields,
+// somebody is in it, and all who are get in.
+func (a *analysis) fills(q, of *ready, spans map[int]span, admitted, circle func(*ready) node) (bool, error) {
+	if q.cover || a.generic {
+		return false, nil
+	}
+	here := map[int]span{}
+	for field, held := range spans {
+		at, ok := q.order[of.fields[field].name]
+		if !ok {
+			return false, nil
+		}
+		here[at] = held
+	}
+	some, err := a.ask(q.question, q.forms.all(circle(q), admitted(q)), sure, here)
+	if err != nil || some == nil {
+		return false, err
+	}
+	if q == of {
+		return true, nil
+	}
+	refused, err := a.ask(q.question, q.forms.all(circle(q), q.forms.not(admitted(q))), wide, here)
+	return err == nil && refused == nil, err
+}
+
+// setAside notes that the tokens within the spans have been told of.
+func (a *analysis) setAside(q, of *ready, spans map[int]span) error {
+	parts := []node{yes}
+	for field, held := range spans {
+		part, err := q.within(of.fields[field].name, held)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, part)
+	}
+	q.told = q.forms.any(q.told, q.forms.all(parts...))
+	own := newTables()
+	own.add(q.languages)
+	own.refine()
+	q.question.ready(own)
+	return nil
+}
+
+// within says that a field lies in a span.
+func (q *question) within(field string, held span) (node, error) {
+	text, err := q.lower.exact(held.prefix)
+	if err != nil {
+		return no, err
+	}
+	if held.open {
+		between := `.*`
+		if held.more {
+			between = `.+`
+		}
+		text, err = q.lower.compile(`(?s)\A` + regexp.QuoteMeta(held.prefix) + between + regexp.QuoteMeta(held.suffix) + `\z`)
+	} else if only, ok := onlyText(held.prefix); ok {
+		text, err = q.lower.naming(only)
+	}
+	if err != nil {
+		return no, err
+	}
+	return q.reads([]issuer.Piece{{Field: field}}, text, false), nil
+}
+
+// onlyText is the text that a claim of several types is, or the only element of its list.
+func onlyText(marked string) (string, bool) {
+	if text, ok := strings.CutPrefix(marked, markText); ok {
+		return text, true
+	}
+	element, ok := strings.CutPrefix(marked, markList)
+	element, ended := strings.CutSuffix(element, string(language.End))
+	return element, ok && ended && !strings.ContainsRune(element, language.End)
+}
+
+// naming is a claim's being a text or a list that holds it.
+func (l *lowering) naming(text string) (*language.Language, error) {
+	only, err := l.exact(text)
+	if err != nil {
+		return nil, err
+	}
+	some, err := l.some(only)
+	if err != nil {
+		return nil, err
+	}
+	texts, err := l.exact(markText + text)
+	if err != nil {
+		return nil, err
+	}
+	lists, err := l.limits.Around(l.ctx, some, markList, "")
+	if err != nil {
+		return nil, err
+	}
+	return l.limits.Union(l.ctx, texts, lists)
+}
+
+// extents lists the spans by the names of their fields: those that are held to something,
+// and those that the role, a project's path or its ref read.
+func (a *analysis) extents(h *hit, spans map[int]span) []Extent {
+	tells := map[string]bool{}
+	for _, claim := range append(a.shown(), a.model.Names.Ref) {
+		for _, piece := range h.pieces(claim) {
+			tells[piece.Field] = true
+		}
+	}
+	order := make([]int, len(h.fields))
+	for field := range order {
+		order[field] = field
+	}
+	slices.SortStableFunc(order, func(x, y int) int { return a.rank(h.fields[x].name) - a.rank(h.fields[y].name) })
+	var all []Extent
+	for _, field := range order {
+		name := h.fields[field].name
+		held, ok := spans[field]
+		extent := Extent{Name: a.called(name)}
+		switch {
+		case !ok && !tells[name]:
+			continue
+		case !ok:
+			extent.Any = true
+		case held.open:
+			extent.Prefix, extent.Suffix, extent.More = plainPrefix(held.prefix), held.suffix, held.more
+			extent.Any = held.prefix+held.suffix == "" && !held.more
+		default:
+			only := plainText(held.prefix)
+			extent.Is = &only
+		}
+		all = append(all, extent)
+	}
+	return all
+}
