@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -274,13 +275,7 @@ func (a *analysis) prepare() error {
 		}
 	}
 	a.own(names)
-	var guess tenants
-	for _, circle := range infer(a.stages, names).Circles {
-		for i := range circle {
-			guess.add(&circle[i], names)
-		}
-	}
-	a.guessed = guess.roots()
+	a.guessed = guessedRoots(a.stages, a.model)
 	a.interest(names)
 	return nil
 }
@@ -301,7 +296,7 @@ func (a *analysis) own(names *issuer.Parts) {
 		a.rest(fmt.Sprintf("the accounts that the role names in %s belong to insiders", claim))
 	}
 	a.literals = map[string][]any{}
-	eachCondition(a.stages, func(c *bundles.Condition) {
+	eachWanted(a.stages, func(c *bundles.Condition) {
 		claim := claimOf(c)
 		if claim == names.PersonGroups {
 			for _, start := range starts(c) {
@@ -310,7 +305,7 @@ func (a *analysis) own(names *issuer.Parts) {
 				}
 			}
 		}
-		values := c.Values
+		values := spelt(c)
 		if claim == names.Subject && names.SubjectID != "" {
 			claim, values = names.ID, a.subjectIDs(c)
 		}
@@ -322,11 +317,38 @@ func (a *analysis) own(names *issuer.Parts) {
 			if _, known := a.facts.Runners[text]; known && claim == names.Runner {
 				continue
 			}
-			if !slices.Contains(slices.Concat(a.tenants.ids, a.tenants.groupIDs), text) {
+			if !slices.Contains(a.idsOf(claim), text) && !slices.Contains(a.literals[claim], value) {
 				a.literals[claim] = append(a.literals[claim], value)
 			}
 		}
 	})
+}
+
+// spelt are the values that a condition wants, and the texts that its pattern spells out.
+func spelt(c *bundles.Condition) []any {
+	all := slices.Clone(c.Values)
+	if c.Pattern == "" {
+		return all
+	}
+	for _, start := range starts(c) {
+		all = append(all, start.text)
+	}
+	for _, text := range wantedTexts(c) {
+		all = append(all, strings.Trim(text, "*"))
+	}
+	return slices.DeleteFunc(all, func(value any) bool { return value == "" })
+}
+
+// idsOf are the values that the scope names of a claim that is an id.
+func (a *analysis) idsOf(claim string) []string {
+	switch names := &a.model.Names; claim {
+	case names.ID, names.JobID:
+		return a.tenants.ids
+	case names.GroupID, names.JobGroupID:
+		return a.tenants.groupIDs
+	default:
+		return nil
+	}
 }
 
 // subjectIDs are the project ids that a condition on the subject names.
@@ -370,7 +392,17 @@ func (a *analysis) interest(names *issuer.Parts) {
 		}
 	}
 	a.asked = maps.Clone(a.interesting)
+	for _, list := range a.subjects() {
+		for _, component := range list {
+			// Whether it is there tells subjects apart.
+			if a.model.Claims[component].Absent {
+				see(component)
+			}
+		}
+	}
 	a.refs = a.touches(names.Ref, names.RefType, names.Protected)
+	// Where no name is sure to be unprotected, what a developer may use is to be told.
+	a.refs = a.refs || regexp.MustCompile(a.refPattern(a.facts.ProtectedBranches)).MatchString("x")
 	a.environments = a.touches(names.Environment, names.EnvironmentProtected)
 	if a.environments {
 		for _, environment := range a.facts.Environments {
@@ -718,7 +750,7 @@ func (a *analysis) answer() error {
 	}
 	if alive == nil && err == nil {
 		a.dead(a.deadBecause()...)
-		return nil
+		return a.askLater()
 	}
 	if !(a.scope.Inferred && !a.tenants.named()) {
 		someone, _, err := a.find(may, func(q *ready) node { return q.inside[may] })
@@ -745,6 +777,17 @@ func (a *analysis) answer() error {
 		return cut
 	}
 	return a.overall()
+}
+
+// askLater asks about tokens that nobody can get today, but whoever takes over a name can:
+// a role that is dead today need not be tight for a recycler.
+func (a *analysis) askLater() error {
+	err := a.askAttacker(Recycler)
+	if limited(err) {
+		a.result.Attackers[Recycler] = Undecided
+		return nil
+	}
+	return err
 }
 
 // foundOutside reports whether an attacker's token shows that the role is broad.
@@ -907,6 +950,9 @@ func (a *analysis) doubt(possible, sure *hit, missing int) []string {
 		if fact.matters && a.tenants.named() && !a.facts.knows(fact.name) {
 			why = append(why, "the fact "+fact.name+" decides: it was not given")
 		}
+	}
+	if a.tenants.named() && len(a.tenants.roots()) == 0 && len(a.guessed) > 0 {
+		why = append(why, fmt.Sprintf("whose %s is decides: the scope names ids only", strings.Join(a.guessed, ", ")))
 	}
 	for _, claim := range slices.Sorted(maps.Keys(a.literals)) {
 		why = append(why, fmt.Sprintf("whose %s %v is decides: the scope does not name it", claim, a.literals[claim][0]))

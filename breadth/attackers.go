@@ -7,6 +7,7 @@ import (
 
 	"github.com/trustcheck/trustcheck/breadth/language"
 	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/policies/cel"
 	"github.com/trustcheck/trustcheck/policies/issuer"
 )
 
@@ -48,12 +49,20 @@ func (q *question) claimMatches(name, pattern string, may bool) (node, error) {
 	return q.claim(name, reading{text: text}, may)
 }
 
-// names says that a claim is a text that one of the patterns with the wildcard * matches.
-func (q *question) named(name string, patterns []string, may bool) (node, error) {
+// onRef says that the ref is one that rules name, whose patterns stand behind the prefix.
+func (a *analysis) onRef(q *question, prefix string, patterns []string) (node, error) {
 	if len(patterns) == 0 {
 		return no, nil
 	}
-	return q.claimMatches(name, globs(patterns), may)
+	return q.claimMatches(a.model.Names.Ref, a.refPattern(prefixed(prefix, patterns)), true)
+}
+
+// refPattern is the RE2 of the refs that rules name.
+func (a *analysis) refPattern(patterns []string) string {
+	if a.model.Names.RefSegments {
+		return segmentGlobs(patterns)
+	}
+	return globs(patterns)
 }
 
 // constraint is a constraint of a scope, asked of a claim.
@@ -414,7 +423,7 @@ func (a *analysis) usualSubject(q *question) bool {
 		if wanted == "" {
 			wanted = choice.Alternatives[0].Name
 		}
-		if q.chosen[choice.Name] != wanted {
+		if q.chosen[choice.Name] != wanted && !slices.Contains(q.alike[choice.Name], wanted) {
 			return false
 		}
 	}
@@ -497,7 +506,7 @@ func (a *analysis) refFits(q *question, protected, may bool) (node, error) {
 		fits := truth(may)
 		switch {
 		case a.facts.knows(kind.fact):
-			if fits, err = q.named(names.Ref, prefixed(kind.prefix, kind.patterns), true); err != nil {
+			if fits, err = a.onRef(q, kind.prefix, kind.patterns); err != nil {
 				return no, err
 			}
 			if !protected {
@@ -609,7 +618,7 @@ func (a *analysis) environmentFits(q *question, may bool) (node, error) {
 		if err != nil {
 			return no, err
 		}
-		from, err := q.named(names.Ref, prefixed(names.BranchPrefix, environment.Branches), true)
+		from, err := a.onRef(q, names.BranchPrefix, environment.Branches)
 		if err != nil {
 			return no, err
 		}
@@ -823,6 +832,9 @@ func (a *analysis) paired(q *question) (node, error) {
 			{names.JobGroup, names.JobGroupID, names.Group, names.GroupID},
 		} {
 			name, id := oneValue(constraints, pair.ofName, pair.ofName == names.Group), oneValue(constraints, pair.ofID, false)
+			if name == "" && pair.ofName == names.Group {
+				name = groupOfPaths(constraints, names.Path)
+			}
 			if name == "" || id == "" || q.claims[pair.name].Absent {
 				continue
 			}
@@ -855,6 +867,24 @@ func oneValue(constraints []Constraint, claim string, groups bool) string {
 		}
 	}
 	return ""
+}
+
+// groupOfPaths is the only group in which the projects lie that the constraints name, or "".
+func groupOfPaths(constraints []Constraint, claim string) string {
+	group := ""
+	for _, c := range constraints {
+		if c.Claim != claim || c.Not {
+			continue
+		}
+		groups := ownersOf(textsIn(c.Values))
+		slices.Sort(groups)
+		groups = slices.Compact(groups)
+		if len(groups) != 1 || len(c.Within)+len(c.Prefixes) > 0 || group != "" && group != groups[0] {
+			return ""
+		}
+		group = groups[0]
+	}
+	return group
 }
 
 // assigned leaves out what nobody can count on: an id that the role names and the scope
@@ -914,7 +944,7 @@ func (a *analysis) runnersFit(q *question) (node, error) {
 // owned are the accounts that a role names: taken to be insiders', and said so.
 func owned(stages []bundles.Stage, names *issuer.Parts) map[string][]string {
 	all := map[string][]string{}
-	eachCondition(stages, func(c *bundles.Condition) {
+	eachWanted(stages, func(c *bundles.Condition) {
 		claim := claimOf(c)
 		if !slices.Contains(names.Persons, claim) {
 			return
@@ -966,6 +996,33 @@ func publicMail() []string {
 		"proton.me", "protonmail.com", "gmx.de", "gmx.net", "gmx.com", "web.de", "aol.com", "mail.com", "zoho.com",
 		"yandex.com", "yandex.ru", "mail.ru", "qq.com", "163.com", "fastmail.com", "tutanota.com", "users.noreply.gitlab.com",
 	}
+}
+
+// eachWanted visits these conditions, and what formulas want of claims as they are.
+func eachWanted(stages []bundles.Stage, visit func(*bundles.Condition)) {
+	eachCondition(stages, visit)
+	eachTest(stages, func(test *claimTest) {
+		if len(test.Through) == 0 {
+			one := bundles.Condition{Reads: "claim", Key: test.Path[1], Wanted: test.globs()}
+			(&claimFormula{Op: cel.Leaf, Test: test}).show(&one)
+			visit(&one)
+		}
+	})
+}
+
+// eachTest visits the tests inside of formulas that are wanted.
+func eachTest(stages []bundles.Stage, visit func(*claimTest)) {
+	eachCondition(stages, func(c *bundles.Condition) {
+		if c.Analysis != "formula" {
+			return
+		}
+		// What cannot be read is refused where it is lowered.
+		if read, err := readFormula(c.Formula); err == nil {
+			for _, test := range read.wanted() {
+				visit(test)
+			}
+		}
+	})
 }
 
 // eachCondition visits the conditions of ways, those that a role wants satisfied.

@@ -18,11 +18,17 @@ func (a *analysis) unsure(h *hit) []string {
 					continue
 				}
 				surely, err := h.leaf(leaf, false)
-				if err == nil && perhaps != surely {
+				if err == nil && perhaps != surely && a.decides(h, h.forms.any(surely, h.forms.not(perhaps))) {
 					why = append(why, fmt.Sprintf("%s decides: it reads what the analysis does not look into", said(a.condition(s, w, c))))
 				}
 			}
 		}
 	}
 	return why
+}
+
+// decides reports whether no token passes with which a condition is in no doubt.
+func (a *analysis) decides(h *hit, certain node) bool {
+	texts, err := a.ask(h.question, h.forms.all(h.goal, certain), may, nil)
+	return err == nil && texts == nil
 }

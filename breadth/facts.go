@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Facts narrow what an issuer can mint, and say what is protected in the projects of the
@@ -139,4 +140,49 @@ func globs(patterns []string) string {
 		quoted[i] = strings.Join(pieces, ".*")
 	}
 	return `(?s)\A(?:` + strings.Join(quoted, "|") + `)\z`
+}
+
+// segmentGlobs is the same for names by fnmatch with FNM_PATHNAME: a star and ? stop at a
+// slash, **/ is any number of segments, and brackets hold letters.
+func segmentGlobs(patterns []string) string {
+	parts := make([]string, len(patterns))
+	for i, pattern := range patterns {
+		parts[i] = segmentGlob(pattern)
+	}
+	return `(?s)\A(?:` + strings.Join(parts, "|") + `)\z`
+}
+
+func segmentGlob(pattern string) string {
+	var made strings.Builder
+	for pattern != "" {
+		_, size := utf8.DecodeRuneInString(pattern)
+		switch letters := bracketed(pattern); {
+		case strings.HasPrefix(pattern, "**/"):
+			made.WriteString(`(?:[^/]+/)*`)
+			size = len("**/")
+		case pattern[0] == '*':
+			made.WriteString(`[^/]*`)
+		case pattern[0] == '?':
+			made.WriteString(`[^/]`)
+		case letters != "":
+			made.WriteString(letters)
+			size = len(letters)
+		default:
+			made.WriteString(regexp.QuoteMeta(pattern[:size]))
+		}
+		pattern = pattern[size:]
+	}
+	return made.String()
+}
+
+// bracketed is the bracket expression that a pattern begins with, where it is one.
+func bracketed(pattern string) string {
+	end := strings.IndexByte(pattern, ']')
+	if pattern[0] != '[' || end < 2 || pattern[1] == '^' {
+		return ""
+	}
+	if _, err := regexp.Compile(pattern[:end+1]); err != nil {
+		return ""
+	}
+	return pattern[:end+1]
 }

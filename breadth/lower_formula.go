@@ -83,6 +83,37 @@ func (f *claimFormula) claims() []string {
 	return all
 }
 
+// wanted are the tests of claims that a formula does not negate.
+func (f *claimFormula) wanted() []*claimTest {
+	var all []*claimTest
+	switch {
+	case f.Op == cel.Not:
+		return nil
+	case f.Test != nil && len(f.Test.Path) == 2 && f.Test.Path[0] == "assertion":
+		all = append(all, f.Test)
+	}
+	for i := range f.Of {
+		all = append(all, f.Of[i].wanted()...)
+	}
+	return all
+}
+
+// globs are the texts that a test wants, as far as wildcards can say it.
+func (t *claimTest) globs() []any {
+	all := slices.Concat(t.Values, t.Elements)
+	if language := t.Language; language != nil {
+		switch {
+		case language.Prefix != nil:
+			all = append(all, *language.Prefix+"*")
+		case language.Suffix != nil:
+			all = append(all, "*"+*language.Suffix)
+		case language.Contains != nil:
+			all = append(all, "*"+*language.Contains+"*")
+		}
+	}
+	return all
+}
+
 // formula is a combination of leaves.
 type formula struct {
 	op   cel.Op

@@ -335,6 +335,57 @@ func inferredCircles(stages []bundles.Stage, names *issuer.Parts) []Circle {
 	return nil
 }
 
+// guessedRoots are the first segments of all paths and groups that a role names anywhere:
+// also behind other components of a subject, and in parts of claims.
+func guessedRoots(stages []bundles.Stage, model *issuer.Model) []string {
+	names := &model.Names
+	var guess tenants
+	add := func(text string) {
+		root, _, _ := strings.Cut(text[strings.LastIndexByte(text, ':')+1:], "/")
+		if end := strings.IndexAny(root, "*?@"); end >= 0 {
+			root = root[:end]
+		}
+		if root != "" {
+			guess.groups = append(guess.groups, root)
+		}
+	}
+	eachWanted(stages, func(c *bundles.Condition) {
+		if constraint, ok := inferred(c, names); ok {
+			guess.add(&constraint, names)
+		}
+		switch claim := claimOf(c); {
+		case claim == "":
+		case claim == names.Subject:
+			for _, text := range wantedTexts(c) {
+				eachPath(text, names, add)
+			}
+		case names.Group != "" && strings.HasPrefix(model.Claims[claim].Text, model.Claims[names.Group].Text):
+			for _, start := range starts(c) {
+				add(start.text)
+			}
+		}
+	})
+	eachTest(stages, func(test *claimTest) {
+		if len(test.Through) > 0 && slices.Contains([]string{names.Subject, names.Path, names.Group}, test.Path[1]) {
+			for _, text := range textsIn(test.globs()) {
+				add(strings.Trim(text, "*"))
+			}
+		}
+	})
+	return guess.roots()
+}
+
+// eachPath visits the paths and groups that a subject has as components.
+func eachPath(subject string, names *issuer.Parts, visit func(string)) {
+	keys := []string{strings.TrimSuffix(names.SubjectPath, ":"), names.Path, names.Group}
+	parts := strings.Split(subject, ":")
+	for i, part := range parts[:len(parts)-1] {
+		if slices.Contains(keys, strings.TrimLeft(part, "*?")) {
+			visit(parts[i+1])
+		}
+	}
+}
+
 func inferred(c *bundles.Condition, names *issuer.Parts) (Constraint, bool) {
 	claim := claimOf(c)
 	if claim == "" {

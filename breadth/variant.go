@@ -22,8 +22,10 @@ type variant struct {
 	covers []string
 	// gone are claims that the release or a fact leaves out.
 	gone map[string]bool
-	// chosen holds the name of each choice's alternative, names those that are not plain.
+	// chosen holds the name of each choice's alternative, alike those of others with which
+	// the tokens look the same, names those that are not plain.
 	chosen map[string]string
+	alike  map[string][]string
 	names  []string
 	// key tells variants apart by what is looked at.
 	key string
@@ -62,6 +64,10 @@ func variants(model *issuer.Model, release string, facts *Facts, interesting map
 		mentioned := slices.ContainsFunc(choice.Alternatives, func(alternative issuer.Alternative) bool {
 			return isMentioned(alternative.Mentions, mentions)
 		})
+		told := ""
+		if choice.Fact != "" && isOffered(choice, strings.Join(facts.SubjectTemplate, ","), release) {
+			told = strings.Join(facts.SubjectTemplate, ",")
+		}
 		var next []*variant
 		for _, v := range all {
 			made := false
@@ -70,11 +76,17 @@ func variants(model *issuer.Model, release string, facts *Facts, interesting map
 				if !issuer.Within(release, alternative.Since, alternative.Until) || facts.rulesOut(alternative.Unless) {
 					continue
 				}
+				if !relevant && told != "" && alternative.Name != told {
+					continue
+				}
 				if made && !relevant && !alternative.Fork || mentioned != (len(alternative.Mentions) > 0) {
 					continue
 				}
 				made = true
 				shape := v.with(choice, a)
+				// Whether there are such subjects nobody says: GitHub documents that a key
+				// environment requires an environment.
+				shape.cover = shape.cover || shape.lacks(alternative)
 				// No tape reads a field twice; a cover stands for such subjects.
 				if choice.Orders > 0 && a > 0 && shape.repeats(choice.Claim) {
 					continue
@@ -85,6 +97,13 @@ func variants(model *issuer.Model, release string, facts *Facts, interesting map
 		all = next
 	}
 	return distinct(model, all, interesting)
+}
+
+// isOffered reports whether a choice has an alternative of this name in a release.
+func isOffered(choice *issuer.Choice, name, release string) bool {
+	return slices.ContainsFunc(choice.Alternatives, func(a issuer.Alternative) bool {
+		return a.Name == name && issuer.Within(release, a.Since, a.Until)
+	})
 }
 
 func isMentioned(texts map[string]string, mentions func(claim, text string) bool) bool {
@@ -204,6 +223,14 @@ func (v *variant) with(choice *issuer.Choice, a int) *variant {
 	return next
 }
 
+// lacks reports whether an alternative lists a component whose claim is not there.
+func (v *variant) lacks(alternative *issuer.Alternative) bool {
+	return slices.ContainsFunc(strings.Split(alternative.Name, ","), func(component string) bool {
+		claim := v.claims[component]
+		return claim.Absent || claim.Null
+	})
+}
+
 // repeats reports whether a claim's template reads a field twice.
 func (v *variant) repeats(claim string) bool {
 	seen := map[string]bool{}
@@ -220,7 +247,7 @@ func (v *variant) repeats(claim string) bool {
 func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) []*variant {
 	names := slices.Sorted(maps.Keys(interesting))
 	var kept []*variant
-	seen := map[string]bool{}
+	seen := map[string]*variant{}
 	for _, v := range all {
 		var key strings.Builder
 		fmt.Fprintf(&key, "%t %t;", v.fork, v.cover)
@@ -232,10 +259,15 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 			}
 			key.WriteByte(';')
 		}
-		if !seen[key.String()] {
-			seen[key.String()] = true
-			v.key = key.String()
+		like := seen[key.String()]
+		if like == nil {
+			seen[key.String()] = v
+			v.key, v.alike = key.String(), map[string][]string{}
 			kept = append(kept, v)
+			continue
+		}
+		for name, chosen := range v.chosen {
+			like.alike[name] = append(like.alike[name], chosen)
 		}
 	}
 	return kept

@@ -47,31 +47,33 @@ type Model struct {
 // Parts say which claims play the parts that attackers and facts are defined by. Empty
 // where the issuer has no such claim.
 type Parts struct {
-	Path                 string   `json:"path"`
-	Group                string   `json:"group"`
-	ID                   string   `json:"id"`
-	GroupID              string   `json:"group_id"`
-	JobPath              string   `json:"job_path"`
-	JobGroup             string   `json:"job_group"`
-	JobID                string   `json:"job_id"`
-	JobGroupID           string   `json:"job_group_id"`
-	Subject              string   `json:"subject"`
-	SubjectPath          string   `json:"subject_path"`
-	SubjectID            string   `json:"subject_id"`
-	Persons              []string `json:"persons"`
-	PersonGroups         string   `json:"person_groups"`
-	Level                string   `json:"level"`
-	DeveloperLevel       string   `json:"developer_level"`
-	Ref                  string   `json:"ref"`
-	RefType              string   `json:"ref_type"`
-	Branch               string   `json:"branch"`
-	BranchPrefix         string   `json:"branch_prefix"`
-	Tag                  string   `json:"tag"`
-	TagPrefix            string   `json:"tag_prefix"`
-	Protected            string   `json:"protected"`
-	Environment          string   `json:"environment"`
-	EnvironmentProtected string   `json:"environment_protected"`
-	Runner               string   `json:"runner"`
+	Path           string   `json:"path"`
+	Group          string   `json:"group"`
+	ID             string   `json:"id"`
+	GroupID        string   `json:"group_id"`
+	JobPath        string   `json:"job_path"`
+	JobGroup       string   `json:"job_group"`
+	JobID          string   `json:"job_id"`
+	JobGroupID     string   `json:"job_group_id"`
+	Subject        string   `json:"subject"`
+	SubjectPath    string   `json:"subject_path"`
+	SubjectID      string   `json:"subject_id"`
+	Persons        []string `json:"persons"`
+	PersonGroups   string   `json:"person_groups"`
+	Level          string   `json:"level"`
+	DeveloperLevel string   `json:"developer_level"`
+	Ref            string   `json:"ref"`
+	RefType        string   `json:"ref_type"`
+	Branch         string   `json:"branch"`
+	BranchPrefix   string   `json:"branch_prefix"`
+	Tag            string   `json:"tag"`
+	TagPrefix      string   `json:"tag_prefix"`
+	Protected      string   `json:"protected"`
+	// RefSegments says that wildcards in the names of protected refs stop at a slash.
+	RefSegments          bool   `json:"ref_segments"`
+	Environment          string `json:"environment"`
+	EnvironmentProtected string `json:"environment_protected"`
+	Runner               string `json:"runner"`
 	// Workflow names the workflow that runs, which may be another project's.
 	Workflow string `json:"workflow"`
 	// Config names where the pipeline's configuration lies: the host, `/`, the project that
