@@ -139,6 +139,8 @@ type analysis struct {
 	result  *Result
 	unknown []string
 	generic bool
+	// rego says that a rule was read that its user wrote, readsNow that one reads the time.
+	rego, readsNow bool
 }
 
 // world is what the issuer mints in one release.
@@ -238,7 +240,7 @@ func (a *analysis) prepare() error {
 	if a.stages, err = a.Role.Stages(); err != nil {
 		return err
 	}
-	if a.stages, err = neutral(a.stages); err != nil {
+	if a.stages, err = neutral(a.written(a.stages)); err != nil {
 		return err
 	}
 	if err := a.readLess(); err != nil {

@@ -178,10 +178,11 @@ func (a *analysis) genericModel() *issuer.Model {
 		Releases: []string{"1"}, Claims: map[string]issuer.Claim{},
 	}
 	// Objects are left out: what asks only whether something is there, a text answers as
-	// well, and of a list with other elements only its texts satisfy anything.
+	// well, and of a list with other elements only its texts satisfy anything. Rego can ask
+	// for the others.
 	free := issuer.Claim{Value: &issuer.Value{
 		Text: `(?s).*`, List: `(?s).*`, Number: `-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?`,
-		Boolean: true, Null: true, Absent: true,
+		Boolean: true, Null: true, Absent: true, Objects: a.rego,
 	}}
 	see := func(name string) {
 		if name != "" {

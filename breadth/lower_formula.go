@@ -20,6 +20,8 @@ type claimFormula struct {
 	Over   *cel.Place     `json:"over,omitempty"`
 	Var    string         `json:"var,omitempty"`
 	Reason string         `json:"reason,omitempty"`
+	// Source is where this part of the formula was written, if it has a place of its own.
+	Source string `json:"source,omitempty"`
 }
 
 // claimTest is a cel.Test whose numbers keep their spelling.
@@ -164,6 +166,8 @@ func (l *lowering) combined(c *bundles.Condition, f *claimFormula, whole *leaf) 
 			found.of = append(found.of, part)
 		}
 		return found, nil
+	case f.Op == cel.Unknown && f.Reason == "":
+		return formula{op: cel.Leaf, leaf: &leaf{settled: true, mayHold: true}}, nil
 	case f.Op == cel.Unknown:
 		return doubt(f.Reason), nil
 	}
@@ -228,6 +232,11 @@ func (l *lowering) valueOf(t *claimTest) (*reading, error) {
 		lists, err := l.lists(language.All())
 		// A list of other things than texts is none that the models have.
 		return &reading{list: lists}, err
+	case t.Type == "number":
+		return &reading{number: language.All()}, nil
+	case t.Type == "map" && !l.generic:
+		// Of objects only that they are there is known, and not even that for sure.
+		return &reading{other: true}, nil
 	case t.Values != nil:
 		return l.values(t.Values, false)
 	case t.Elements != nil:
@@ -258,12 +267,12 @@ func (l *lowering) before(through []cel.Transform, x *language.Language) (*langu
 			x, err = l.limits.Extracting(l.ctx, x, transform.Args[0], transform.Args[1])
 		case transform.Func == "split" && len(transform.Args) == 1:
 			x, err = l.limits.Splitting(l.ctx, x, transform.Args[0], transform.Index)
-		case transform.Func == "lower":
+		case transform.Func == "lower" && len(transform.Args) == 0:
 			x, err = l.limits.Replacing(l.ctx, x, language.LowerASCII())
 		default:
-			return nil, nil
+			x, err = l.beforeRego(transform, x)
 		}
-		if err != nil {
+		if err != nil || x == nil {
 			return nil, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trustcheck/trustcheck/breadth/language"
 	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/policies/cel"
 )
 
 // Vector is a token with which a role can be tested, and what the analysis expects: Allow
@@ -170,6 +171,9 @@ func (l *leaf) accepts(claims map[string]any, may bool) bool {
 	if l.settled {
 		return l.holds || may && l.mayHold
 	}
+	if l.formula != nil {
+		return l.formula.accepts(claims, may)
+	}
 	wanted := l.must
 	if may {
 		wanted = l.may
@@ -177,10 +181,25 @@ func (l *leaf) accepts(claims map[string]any, may bool) bool {
 	for _, path := range l.paths {
 		value, found := walk(claims, path)
 		if found && (!l.pointer || value != nil) {
-			return wanted.holds(value)
+			return wanted.holds(value, may)
 		}
 	}
 	return wanted.absent
+}
+
+func (f *formula) accepts(claims map[string]any, may bool) bool {
+	switch f.op {
+	case cel.Leaf:
+		return f.leaf.accepts(claims, may)
+	case cel.Not:
+		return !f.of[0].accepts(claims, !may)
+	}
+	for i := range f.of {
+		if f.of[i].accepts(claims, may) != (f.op == cel.All) {
+			return f.op != cel.All
+		}
+	}
+	return f.op == cel.All
 }
 
 func walk(value any, path []any) (any, bool) {
@@ -216,8 +235,10 @@ func walk(value any, path []any) (any, bool) {
 	return value, true
 }
 
-// holds reports whether a JSON value is in the set.
-func (r *reading) holds(value any) bool {
+// holds reports whether a JSON value is in the set, perhaps or surely. Of what is neither a
+// single value nor a list of texts only that it is there is known.
+func (r *reading) holds(value any, may bool) bool {
+	other := r.other && r.list != nil || may && (r.other || r.list != nil)
 	switch value := value.(type) {
 	case nil:
 		return r.null
@@ -232,12 +253,12 @@ func (r *reading) holds(value any) bool {
 		for i, element := range value {
 			text, ok := element.(string)
 			if !ok {
-				return r.other
+				return other
 			}
 			elements[i] = text
 		}
 		return r.list != nil && r.list.Contains(language.List(elements...))
 	default:
-		return r.other
+		return other
 	}
 }

@@ -59,9 +59,10 @@ type Bundle struct {
 
 // engine is one compiled set of modules with its queries.
 type engine struct {
-	store  storage.Store
-	allow  rego.PreparedEvalQuery
-	answer rego.PreparedEvalQuery
+	compiler *ast.Compiler
+	store    storage.Store
+	allow    rego.PreparedEvalQuery
+	answer   rego.PreparedEvalQuery
 }
 
 // Open loads and compiles the policies. An error names the file and line at fault.
@@ -151,7 +152,7 @@ func newEngine(ctx context.Context, compiler *ast.Compiler) (*engine, error) {
 		return nil, err
 	}
 	answer, err := query(ctx, "data.trustcheck.trust.answer", compiler, store)
-	return &engine{store: store, allow: allow, answer: answer}, err
+	return &engine{compiler: compiler, store: store, allow: allow, answer: answer}, err
 }
 
 func query(ctx context.Context, text string, compiler *ast.Compiler, store storage.Store) (rego.PreparedEvalQuery, error) {

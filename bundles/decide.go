@@ -122,7 +122,7 @@ func (b *Bundle) input(role *Role, in Input) (ast.Object, error) {
 		ast.Item(ast.StringTerm("role"), ast.NewTerm(role.prepared)),
 		ast.Item(ast.StringTerm("claims"), ast.NewTerm(in.Claims)),
 		ast.Item(ast.StringTerm("context"), ast.NewTerm(surroundings)),
-		ast.Item(ast.StringTerm("now"), ast.NewTerm(seconds(in.Now))),
+		ast.Item(ast.StringTerm("now"), ast.NewTerm(Seconds(in.Now))),
 		ast.Item(ast.StringTerm("now_ns"), ast.NewTerm(nanoseconds(in.Now))),
 	}
 	if in.Duplicates {
@@ -134,8 +134,8 @@ func (b *Bundle) input(role *Role, in Input) (ast.Object, error) {
 	return ast.NewObject(members...), nil
 }
 
-// seconds is Unix time with as many decimals as it needs.
-func seconds(now time.Time) ast.Number {
+// Seconds is input.now: Unix time with as many decimals as it needs.
+func Seconds(now time.Time) ast.Number {
 	if now.Nanosecond() == 0 {
 		return ast.Number(strconv.FormatInt(now.Unix(), 10))
 	}

@@ -34,6 +34,8 @@ type Condition struct {
 	Pattern   string    `json:"pattern"`
 	Platform  string    `json:"platform"`
 	Name      string    `json:"name"`
+	Role      string    `json:"role"`
+	Rule      string    `json:"rule"`
 	Analysis  string    `json:"analysis"`
 	Claim     string    `json:"claim"`
 	Operator  string    `json:"operator"`
@@ -46,6 +48,11 @@ type Condition struct {
 	Formula json.RawMessage `json:"formula,omitempty"`
 	Of      []Condition     `json:"of,omitempty"`
 }
+
+// Rules returns the compiled modules that the role is decided by: its own, if it is written
+// in Rego, the user's rules that are required, and the matchers. They are shared, and nobody
+// may change them.
+func (r *Role) Rules() *ast.Compiler { return r.engine.compiler }
 
 // Stages returns the conditions that the role was lowered to, those that Decide asks.
 func (r *Role) Stages() ([]Stage, error) {

@@ -39,7 +39,9 @@ func Explain(module *ast.Module) ([]any, string) {
 	}
 	header := fmt.Sprintf("package %s\n", strings.TrimPrefix(module.Package.Path.String(), "data."))
 	for _, imported := range module.Imports {
-		header += imported.String() + "\n"
+		if uses(bodies, imported) {
+			header += imported.String() + "\n"
+		}
 	}
 	generated := header + rules.String()
 	// What the formatter writes is not always Rego again, as with an escape in a text.
@@ -47,6 +49,22 @@ func Explain(module *ast.Module) ([]any, string) {
 		return []any{}, ""
 	}
 	return parts, generated
+}
+
+// uses reports whether a body needs an import: one that nothing needs does not compile.
+func uses(bodies []ast.Body, imported *ast.Import) bool {
+	root, _ := imported.Path.Value.(ast.Ref)
+	if len(root) == 0 || !ast.RootDocumentNames.Contains(root[0]) {
+		return true
+	}
+	found := false
+	for _, body := range bodies {
+		ast.WalkVars(body, func(name ast.Var) bool {
+			found = found || name == imported.Name()
+			return found
+		})
+	}
+	return found
 }
 
 // allowBodies returns the bodies of all rules `allow` that can be true.
