@@ -16,8 +16,8 @@ import (
 // calls each time they are called.
 const maxSteps = 20_000
 
-// maxValues bounds how many different values of one rule are told apart.
-const maxValues = 16
+// maxOutcomes bounds how many different values of one rule are told apart.
+const maxOutcomes = 16
 
 // regoReader reads what rules written in Rego ask of a token, off the compiled rules: there
 // every call has its operands in variables, so that what is evaluated before a negation, and
@@ -738,7 +738,7 @@ func (r *regoReader) outcomes(rule *ast.Rule, arguments []regoValue) (claimFormu
 		}
 		return false
 	}
-	if len(things) > maxValues || slices.ContainsFunc(things, func(is thing) bool { return !told(is) }) {
+	if len(things) > maxOutcomes || slices.ContainsFunc(things, func(is thing) bool { return !told(is) }) {
 		r.fail(perhaps(""))
 		return whole, regoValue{{whole, opaque{r.at + "its value is not followed"}}}
 	}

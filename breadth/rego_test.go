@@ -240,7 +240,271 @@ func TestUnreadRegoIsNeverDropped(t *testing.T) {
 	}
 }
 
-var _ = fmt.Sprint
-var _ = rand.New
-var _ = slices.Contains[[]int]
-var _ = strings.Contains
+// regoWriter writes random roles in Rego, in the styles that people write them.
+type regoWriter struct {
+	*rand.Rand
+	helpers []string
+}
+
+// wants are claims of GitLab with values that roles want, and that tokens have.
+func wants() map[string][]string {
+	return map[string][]string{
+		"project_path": {"acme/app", "acme/x", "acme/app-x", "evil/app", "acme/infra"},
+		"ref":          refNames, "ref_type": {"branch", "tag"}, "ref_protected": {"true", "false"},
+		"environment": envNames, "user_login": logins, "pipeline_source": {"push", "web", "schedule"},
+		"namespace_path": namespaces, "user_access_level": {"owner", "maintainer", "developer"},
+		"sub": {"project_path:acme/app:ref_type:branch:ref:main", "project_path:acme/app"},
+		"aud": {"v", "w"}, "groups_direct": {"acme", "acme/infra", "evil"}, "ci_config_ref_uri": {"gitlab.com/acme/app//.gitlab-ci.yml@refs/heads/main"},
+		"nowhere": {"a", "b"}, "runner_id": {"1"},
+	}
+}
+
+func (w *regoWriter) claim() (ref, name string, values []string) {
+	all := wants()
+	name = pick(w.Rand, slices.Sorted(maps.Keys(all)))
+	if w.IntN(3) == 0 {
+		name = pick(w.Rand, []string{"project_path", "ref", "environment", "groups_direct"})
+	}
+	ref = "input.claims." + name
+	if w.IntN(5) == 0 {
+		ref = fmt.Sprintf("input.claims[%q]", name)
+	}
+	return ref, name, all[name]
+}
+
+func (w *regoWriter) value(values []string) string { return fmt.Sprintf("%q", pick(w.Rand, values)) }
+
+func (w *regoWriter) values(values []string) string {
+	list := w.value(values) + ", " + w.value(values)
+	return pick(w.Rand, []string{"{" + list + "}", "[" + list + "]"})
+}
+
+func (w *regoWriter) part(values []string) string {
+	text := pick(w.Rand, values)
+	from := w.IntN(len(text))
+	return fmt.Sprintf("%q", text[from:from+1+w.IntN(len(text)-from)])
+}
+
+func (w *regoWriter) helper(rules string) string {
+	name := fmt.Sprintf("h%d", len(w.helpers))
+	w.helpers = append(w.helpers, strings.ReplaceAll(rules, "NAME", name))
+	return name
+}
+
+func indented(lines string) string { return "\t" + strings.ReplaceAll(lines, "\n", "\n\t") }
+
+// condition is some lines of a body. Inside is how often it may call for others.
+func (w *regoWriter) condition(inside int) string {
+	ref, name, values := w.claim()
+	simple := []func() string{
+		func() string { return ref + " == " + w.value(values) },
+		func() string { return w.value(values) + " == " + ref },
+		func() string { return ref + " != " + w.value(values) },
+		func() string { return ref + " in " + w.values(values) },
+		func() string { return "startswith(" + ref + ", " + w.part(values) + ")" },
+		func() string { return "endswith(" + ref + ", " + w.part(values) + ")" },
+		func() string { return "contains(" + ref + ", " + w.part(values) + ")" },
+		func() string {
+			return "regex.match(`^" + pick(w.Rand, []string{"acme/.*", "(?:main|v1)", "[a-z]+$", "a.*x$"}) + "`, " + ref + ")"
+		},
+		func() string { return "lower(" + ref + ") == " + w.value(values) },
+		func() string { return "upper(" + ref + ") == " + strings.ToUpper(w.value(values)) },
+		func() string {
+			return "split(" + ref + `, "/")[` + pick(w.Rand, []string{"0", "1", "2"}) + "] == " + pick(w.Rand, []string{`"acme"`, `"app"`, `"x"`, `"main"`})
+		},
+		func() string {
+			return "count(split(" + ref + `, "/")) ` + pick(w.Rand, []string{"==", ">", "<="}) + " 2"
+		},
+		func() string {
+			return "count(" + ref + ") " + pick(w.Rand, []string{"== 0", "> 0", "!= 0", ">= 1", "< 4", "== 2"})
+		},
+		func() string {
+			return "trim_prefix(" + ref + `, "acme") == ` + pick(w.Rand, []string{`"/app"`, `"-evil/x"`, `"main"`})
+		},
+		func() string {
+			return "replace(" + ref + `, "/", "-") == ` + strings.ReplaceAll(w.value(values), "/", "-")
+		},
+		func() string {
+			return `concat("/", ["a", ` + ref + "]) == " + strings.Replace(w.value(values), `"`, `"a/`, 1)
+		},
+		func() string {
+			return "object.get(input.claims, \"" + name + "\", " + w.value(values) + ") == " + w.value(values)
+		},
+		func() string {
+			return fmt.Sprintf("match.%s(%q, %s)", pick(w.Rand, []string{"equals", "has", "within"}), name, w.value(values))
+		},
+		func() string {
+			return fmt.Sprintf("match.like(%q, %q)", name, pick(w.Rand, []string{"acme/*", "acme*", "*main", "*", "a?me*"}))
+		},
+		func() string { return fmt.Sprintf("match.one_of(%q, %s)", name, w.values(values)) },
+		func() string { return fmt.Sprintf("match.present(%q)", name) },
+		func() string { return ref },
+		func() string {
+			return "is_" + pick(w.Rand, []string{"string", "array", "null", "number", "boolean", "object"}) + "(" + ref + ")"
+		},
+		func() string { return ref + " == " + pick(w.Rand, []string{"null", "true", "false", "1", "40177123"}) },
+		func() string { return w.value(values) + " in " + ref },
+		func() string {
+			return fmt.Sprintf("some v%d in %s\nstartswith(v%d, %s)", inside, ref, inside, w.part(values))
+		},
+		func() string {
+			return fmt.Sprintf("every v%d in %s {\n\tv%d != %s\n\tstartswith(v%d, \"a\")\n}", inside, ref, inside, w.value(values), inside)
+		},
+		func() string { return ref + "[_] == " + w.value(values) },
+		func() string { return fmt.Sprintf("count([e | some e in %s; e == %s]) == 0", ref, w.value(values)) },
+		func() string {
+			return fmt.Sprintf("count({e | some e in %s; startswith(e, \"acme\")}) %s 0", ref, pick(w.Rand, []string{"==", ">"}))
+		},
+		func() string {
+			return fmt.Sprintf("some k%d in [\"ref\", \"environment\", %q]\ninput.claims[k%d] == %s", inside, name, inside, w.value(values))
+		},
+		func() string { return "glob.match(\"acme/*\", [\"/\"], " + ref + ")" },
+		func() string {
+			other, _, _ := w.claim()
+			return ref + pick(w.Rand, []string{" == ", " != ", " < "}) + other
+		},
+		func() string {
+			return fmt.Sprintf("[first%d, second%d] = split(%s, \"/\")\nfirst%d == \"acme\"\nsecond%d != \"x\"", inside, inside, ref, inside, inside)
+		},
+		func() string {
+			return fmt.Sprintf("t%d := {%s: \"one\", %s: \"two\"}\nt%d[%s] == \"one\"", inside, `"acme/app"`, `"main"`, inside, ref)
+		},
+	}
+	nested := []func() string{
+		// A rule that is negated, and one that is not.
+		func() string { return pick(w.Rand, []string{"not ", ""}) + w.rule(inside-1) },
+		func() string { return pick(w.Rand, []string{"not ", ""}) + w.function(values) + "(" + ref + ")" },
+		func() string {
+			return w.function(values) + "(" + ref + ") == " + pick(w.Rand, []string{"true", "false"})
+		},
+		func() string {
+			return w.levels(inside-1) + pick(w.Rand, []string{" == ", " != "}) + pick(w.Rand, []string{`"high"`, `"low"`, `"none"`})
+		},
+		func() string {
+			return fmt.Sprintf("count(%s) %s 0", w.helper("NAME contains \"a\" if {\n"+indented(w.body(inside-1))+"\n}\n\nNAME contains "+w.value(values)+" if {\n"+indented(w.body(inside-1))+"\n}"), pick(w.Rand, []string{"==", ">"}))
+		},
+		func() string {
+			bad := w.helper("NAME if {\n" + indented("some c, vs in {\"ref\": [\"main\", \"v1\"], \"project_path\": [\"acme/app\"], \""+name+"\": "+w.values(values)+"}\nnot "+w.helper("NAME(v, vs) if v in vs")+"(input.claims[c], vs)") + "\n}")
+			return "not " + bad
+		},
+		func() string {
+			ok := w.helper("default NAME(_, _) := false\n\nNAME(v, vs) if {\n\tsome p in vs\n\tregex.match(concat(\"\", [\"^\", replace(p, \"*\", \".*\"), \"$\"]), v)\n}")
+			return "every c, vs in {\"ref\": [\"ma*\"], \"" + name + "\": [\"a*\", \"*e*\"]} {\n\t" + ok + "(input.claims[c], vs)\n}"
+		},
+		func() string {
+			return "count([c | some c in [\"ref\", \"" + name + "\"]; not " + w.function(values) + "(input.claims[c])]) == 0"
+		},
+	}
+	from := simple
+	if inside > 0 && w.IntN(3) == 0 {
+		from = nested
+	}
+	text := pick(w.Rand, from)()
+	if !strings.Contains(text, "\n") && !strings.HasPrefix(text, "not ") && !strings.Contains(text, "[_]") && w.IntN(4) == 0 {
+		text = "not " + text
+	}
+	return text
+}
+
+func (w *regoWriter) body(inside int) string {
+	seen := map[string]bool{}
+	var lines []string
+	for range 1 + w.IntN(2) {
+		// Variables are declared once.
+		line := w.condition(inside)
+		name, _, declares := strings.Cut(line, "\n")
+		if key := strings.SplitN(name, " ", 3)[0]; !declares || !seen[key] {
+			seen[key] = declares
+			lines = append(lines, line)
+		}
+		inside = max(inside-1, 0)
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (w *regoWriter) rule(inside int) string {
+	rules := "NAME if {\n" + indented(w.body(inside)) + "\n}"
+	if w.IntN(2) == 0 {
+		rules += "\n\nNAME if {\n" + indented(w.body(inside)) + "\n}"
+	}
+	if w.IntN(4) == 0 {
+		rules = "default NAME := false\n\n" + rules
+	}
+	return w.helper(rules)
+}
+
+func (w *regoWriter) function(values []string) string {
+	rules := "NAME(v) if v == " + w.value(values)
+	switch w.IntN(4) {
+	case 0:
+		rules += "\n\nNAME(v) if startswith(v, " + w.part(values) + ")"
+	case 1:
+		rules += "\n\nNAME(" + w.value(values) + ")"
+	case 2:
+		rules += "\nelse := false if endswith(v, \"x\")\nelse := true if contains(v, " + w.part(values) + ")"
+	}
+	if w.IntN(4) == 0 {
+		rules = "default NAME(_) := false\n\n" + rules
+	}
+	return w.helper(rules)
+}
+
+func (w *regoWriter) levels(inside int) string {
+	rules := "NAME := \"high\" if {\n" + indented(w.body(inside)) + "\n}"
+	if w.IntN(4) == 0 {
+		return w.helper(rules + "\n\nNAME := \"low\" if {\n" + indented(w.body(inside)) + "\n}")
+	}
+	rules += "\nelse := \"low\" if {\n" + indented(w.body(inside)) + "\n}"
+	if w.IntN(2) == 0 {
+		rules += "\nelse := \"none\""
+	}
+	return w.helper(rules)
+}
+
+func randomRego(r *rand.Rand) string {
+	w := &regoWriter{Rand: r}
+	var text string
+	for range 1 + r.IntN(2) {
+		body := w.body(2)
+		if r.IntN(2) == 0 {
+			body += "\n" + w.body(1)
+		}
+		if lines := strings.Split(body, "\n"); len(lines) != len(slices.Compact(slices.Sorted(slices.Values(lines)))) {
+			body = w.body(1)
+		}
+		text += "allow if {\n" + indented(body) + "\n}\n\n"
+	}
+	if r.IntN(3) == 0 {
+		text = "default allow := false\n\n" + text
+	}
+	return text + strings.Join(w.helpers, "\n\n")
+}
+
+// TestRandomRegoIsReadAsOPADecides writes roles and asks OPA about tokens as GitLab mints
+// them, and as it does not.
+func TestRandomRegoIsReadAsOPADecides(t *testing.T) {
+	bundle := openBundle(t)
+	r := rand.New(rand.NewPCG(uint64(rounds(t, "BREADTH_SEED", 1)), 2))
+	gitlab := newGitLab(r, randomSetting(r))
+	sure, all := 0, 0
+	for range rounds(t, "BREADTH_ROLES", 60) {
+		rules := randomRego(r)
+		var tokens []map[string]any
+		for range rounds(t, "BREADTH_TOKENS", 40) {
+			claims := gitlab.mint()
+			for r.IntN(2) == 0 {
+				name := pick(r, slices.Sorted(maps.Keys(wants())))
+				if claims[name] = pick(r, oddValues()); r.IntN(3) == 0 {
+					delete(claims, name)
+				}
+			}
+			tokens = append(tokens, claims)
+		}
+		sure += held(t, bundle, rules, tokens)
+		all += len(tokens)
+	}
+	t.Logf("sure about %d of %d", sure, all)
+	if sure < all*3/4 {
+		t.Errorf("want to be sure about most tokens, got %d of %d", sure, all)
+	}
+}
