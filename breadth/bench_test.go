@@ -31,6 +31,9 @@ func BenchmarkSamples(b *testing.B) {
 	for _, one := range readSamples(b) {
 		subjects = append(subjects, one.subject(b, bundle))
 	}
+	for _, one := range readPlatformSamples(b) {
+		subjects = append(subjects, one.subject(b, bundle))
+	}
 	var each []time.Duration
 	for b.Loop() {
 		for _, subject := range subjects {

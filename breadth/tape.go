@@ -19,6 +19,7 @@ var errProduct = errors.New("the search is too large")
 // deterministic, a formula over atoms is decided by running them side by side.
 type tape struct {
 	alphabet *language.Alphabet
+	classes  []int
 	fields   []tapeField
 	atoms    []tapeAtom
 	forms    *formulas
@@ -123,6 +124,8 @@ type search struct {
 	queue  [][]int32
 	key    []byte
 	budget *int
+	// next holds the states after a letter until they are known to be new.
+	next []language.State
 	// links holds where each step leads, once it is not nil; then all of the product is
 	// wanted, and no way through it is too dear.
 	links [][]link
@@ -171,8 +174,8 @@ func (s *search) keep(form node, atoms []int32, states []language.State) []langu
 	return kept
 }
 
-// next is the first field after f that an atom of the formula reads.
-func (s *search) next(form node, f int32) int32 {
+// after is the first field after f that an atom of the formula reads.
+func (s *search) after(form node, f int32) int32 {
 	for f++; int(f) < len(s.fields); f++ {
 		for _, atom := range s.forms.support(form) {
 			if s.atoms[atom].reads[f] {
@@ -209,6 +212,7 @@ func (s *search) enter(parent, class int32, m moment, cost int32) {
 		return
 	}
 	s.seen[string(s.key)] = int32(len(s.steps))
+	m.states = slices.Clone(m.states)
 	s.steps = append(s.steps, step{moment: m, parent: parent, class: class, cost: cost})
 	if s.links != nil {
 		s.links = append(s.links, nil)
@@ -272,19 +276,20 @@ func (s *search) expand(here int32) {
 	}
 	domain := &s.fields[m.field].domains[s.width]
 	atoms := s.forms.support(m.form)
-	for _, class := range s.alphabet.Preferred() {
+	for _, class := range s.classes {
 		next := domain.table.Step(m.domain, class)
 		if domain.distances[next] < 0 {
 			continue
 		}
-		states := make([]language.State, len(atoms))
+		s.next = s.next[:0]
 		for i, atom := range atoms {
-			states[i] = m.states[i]
+			state := m.states[i]
 			if s.atoms[atom].reads[m.field] {
-				states[i] = s.atoms[atom].step(m.field, m.states[i], class)
+				state = s.atoms[atom].step(m.field, state, class)
 			}
+			s.next = append(s.next, state)
 		}
-		form, states := s.settle(m.form, atoms, states)
+		form, states := s.settle(m.form, atoms, s.next)
 		s.enter(here, int32(class), moment{field: m.field, form: form, domain: next, states: states}, cost+1)
 	}
 }
@@ -315,7 +320,7 @@ func (s *search) leave(here int32, m moment, cost int32) {
 	if form == no {
 		return
 	}
-	field := s.next(form, m.field)
+	field := s.after(form, m.field)
 	s.enter(here, -1, s.start(moment{field: field, form: form, states: states}), cost)
 }
 

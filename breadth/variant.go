@@ -580,7 +580,7 @@ func (q *question) reads(pieces []issuer.Piece, wanted *language.Language, may b
 
 // ready gives all automata their tables over one alphabet.
 func (q *question) ready(tables *tables) {
-	q.alphabet = tables.alphabet
+	q.alphabet, q.classes = tables.alphabet, tables.classes
 	for i := range q.fields {
 		for d, domain := range q.fields[i].domains {
 			q.fields[i].domains[d] = tables.of(domain.Language)
@@ -593,7 +593,9 @@ func (q *question) ready(tables *tables) {
 
 // tables shares one alphabet, and the tables over it, among the questions about a role.
 type tables struct {
-	alphabet  *language.Alphabet
+	alphabet *language.Alphabet
+	// classes are the alphabet's, that with the best representative first.
+	classes   []int
 	languages []*language.Language
 	known     map[*language.Language]automaton
 }
@@ -609,7 +611,10 @@ func (t *tables) add(languages []*language.Language) {
 	}
 }
 
-func (t *tables) refine() { t.alphabet = language.Refine(t.languages, ':') }
+func (t *tables) refine() {
+	t.alphabet = language.Refine(t.languages, ':')
+	t.classes = t.alphabet.Preferred()
+}
 
 func (t *tables) of(l *language.Language) automaton {
 	found := t.known[l]
