@@ -155,6 +155,8 @@ type ready struct {
 	*question
 	role, inside, world [2]node
 	attackers           map[string][2]node
+	// anyCase is the world in which case tells names apart.
+	anyCase [2]node
 	// beyond says that the role accepts what the one that it is compared with refuses.
 	beyond [2]node
 	// less says that the one that it is compared with perhaps accepts.
@@ -616,7 +618,7 @@ func (a *analysis) ready(shape *variant) (*ready, error) {
 		if r.inside[mode], err = a.inside(q, may); err != nil {
 			return nil, err
 		}
-		if r.world[mode], err = a.world(q, may); err != nil {
+		if r.world[mode], r.anyCase[mode], err = a.world(q, may); err != nil {
 			return nil, err
 		}
 		for _, name := range Attackers() {
@@ -857,7 +859,7 @@ func (a *analysis) overall() error {
 	}
 	if possible == nil {
 		a.tight()
-		return nil
+		return a.because()
 	}
 	found, missing, err := a.find(must, outside(must))
 	if err != nil {
@@ -889,7 +891,7 @@ func (a *analysis) tight() {
 			a.rest(fmt.Sprintf("the fact %s: %s", name, spelled(value)))
 		}
 	}
-	if a.refs && a.tenants.named() {
+	if a.refs && a.tenants.named() && a.forkable() {
 		a.rest("who runs a merge request's pipeline may push to its branch, and no project of the scope is a fork of a stranger's")
 	}
 }

@@ -651,7 +651,16 @@ func (a *analysis) environmentFits(q *question, may bool) (node, error) {
 
 // world says that a token can be minted today: the facts hold for the scope's projects,
 // and a name that goes with an id in the scope goes with it in the token.
-func (a *analysis) world(q *question, may bool) (node, error) {
+// What anyCase says is the same but for names that differ in case alone, which are two.
+func (a *analysis) world(q *question, may bool) (world, anyCase node, err error) {
+	if anyCase, err = a.anyCase(q, may); err != nil {
+		return no, no, err
+	}
+	ours, err := a.spelledAsOurs(q)
+	return q.forms.all(anyCase, ours), anyCase, err
+}
+
+func (a *analysis) anyCase(q *question, may bool) (node, error) {
 	own := a.ownWorld
 	if q.fork {
 		own = a.forkWorld
@@ -660,11 +669,7 @@ func (a *analysis) world(q *question, may bool) (node, error) {
 	if err != nil {
 		return no, err
 	}
-	ours, err := a.spelledAsOurs(q)
-	if err != nil {
-		return no, err
-	}
-	parts := []node{here, ours}
+	parts := []node{here}
 	if !may {
 		certain, err := a.assigned(q)
 		if err != nil {

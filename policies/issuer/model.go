@@ -42,6 +42,19 @@ type Model struct {
 	// Families are claims of which there may be any number, by what their names begin with.
 	Families map[string]Claim `json:"families"`
 	Choices  []Choice         `json:"choices"`
+	// Rules are facts that proofs may rest on, each with the model as it would be without.
+	Rules []Rule `json:"rules"`
+}
+
+// Rule is a fact about the issuer, in words, and what it holds together: Fields are the
+// domains that these fields would have without it, Unescaped says that colons would stand
+// as they are, AnyCase that names which differ in case alone would be two.
+type Rule struct {
+	Says      string            `json:"says"`
+	Fields    map[string]string `json:"fields,omitempty"`
+	Unescaped bool              `json:"unescaped,omitempty"`
+	AnyCase   bool              `json:"any_case,omitempty"`
+	Sources   []string          `json:"sources"`
 }
 
 // Parts say which claims play the parts that attackers and facts are defined by. Empty
@@ -268,7 +281,24 @@ func (m *Model) check() error {
 			}
 		}
 	}
+	for _, rule := range m.Rules {
+		if err := m.checkRule(&rule); err != nil {
+			return fmt.Errorf("rule %q: %w", rule.Says, err)
+		}
+	}
 	return nil
+}
+
+func (m *Model) checkRule(rule *Rule) error {
+	for name, domain := range rule.Fields {
+		if _, ok := m.Fields[name]; !ok {
+			return fmt.Errorf("no field %q", name)
+		}
+		if err := patterns(m.Pattern(domain)); err != nil {
+			return fmt.Errorf("field %s: %w", name, err)
+		}
+	}
+	return m.known(rule.Sources)
 }
 
 func (m *Model) checkClaim(claim Claim, set map[string]bool) error {

@@ -1,0 +1,123 @@
+package breadth
+
+import (
+	"fmt"
+
+	"github.com/trustcheck/trustcheck/breadth/language"
+	"github.com/trustcheck/trustcheck/policies/issuer"
+)
+
+// because asks once more for what was proven not to be, with one of the issuer's rules
+// relaxed at a time. Where there is a token then, the proof rests on that rule. What a
+// limit cuts short is left out: the proof stands without.
+func (a *analysis) because() error {
+	for i := range a.model.Rules {
+		rule := &a.model.Rules[i]
+		found, err := a.without(rule)
+		if limited(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if found != nil {
+			a.rest(fmt.Sprintf("%s: else a token gets in with %s", rule.Says, a.sketch(found)))
+		}
+	}
+	return nil
+}
+
+// without looks for a token outside the scope that the role perhaps accepts where a rule
+// does not hold.
+func (a *analysis) without(rule *issuer.Rule) (*hit, error) {
+	tables := newTables()
+	var touched []*relaxed
+	for w := range a.worlds {
+		for _, q := range a.worlds[w].questions {
+			one, err := q.relax(rule)
+			if err != nil {
+				return nil, err
+			}
+			if one != nil {
+				touched = append(touched, one)
+				tables.add(q.languages)
+				tables.add(one.wider)
+			}
+		}
+	}
+	if len(touched) == 0 {
+		return nil, nil
+	}
+	tables.refine()
+	defer func() {
+		for _, one := range touched {
+			one.restore(a.tables)
+		}
+	}()
+	for _, one := range touched {
+		q := one.ready
+		q.question.ready(tables)
+		world := q.world[may]
+		if rule.AnyCase {
+			world = q.anyCase[may]
+		}
+		goal := q.forms.all(q.role[may], world, q.forms.not(q.inside[must]))
+		texts, err := a.ask(q.question, goal, wide, nil)
+		if err != nil {
+			return nil, err
+		}
+		if texts != nil {
+			return &hit{ready: q, goal: goal, texts: texts}, nil
+		}
+	}
+	return nil, nil
+}
+
+// relaxed is a question without one of the rules, and what it takes to put that back.
+type relaxed struct {
+	*ready
+	domains map[int]*language.Language
+	escapes map[int][]bool
+	wider   []*language.Language
+}
+
+// relax takes a rule away from a question; nil where it says nothing of it.
+func (q *ready) relax(rule *issuer.Rule) (*relaxed, error) {
+	one := &relaxed{ready: q, domains: map[int]*language.Language{}, escapes: map[int][]bool{}}
+	for name, domain := range rule.Fields {
+		at, ok := q.order[name]
+		if !ok {
+			continue
+		}
+		wider, err := q.lower.compile(issuer.Whole(q.model.Pattern(q.fill(domain))))
+		if err != nil {
+			return nil, err
+		}
+		one.domains[at] = q.fields[at].domains[wide].Language
+		one.wider = append(one.wider, wider)
+		q.fields[at].domains[wide].Language = wider
+	}
+	for i := range q.atoms {
+		for _, escaped := range q.atoms[i].escapes {
+			if escaped && rule.Unescaped {
+				one.escapes[i] = q.atoms[i].escapes
+				q.atoms[i].escapes = make([]bool, len(q.fields))
+				break
+			}
+		}
+	}
+	if len(one.domains)+len(one.escapes) == 0 && !rule.AnyCase {
+		return nil, nil
+	}
+	return one, nil
+}
+
+func (r *relaxed) restore(tables *tables) {
+	for at, domain := range r.domains {
+		r.fields[at].domains[wide].Language = domain
+	}
+	for i, escapes := range r.escapes {
+		r.atoms[i].escapes = escapes
+	}
+	r.question.ready(tables)
+}
