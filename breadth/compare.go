@@ -43,12 +43,12 @@ type Change struct {
 }
 
 // Difference is a token on which two roles differ. Attacker is who can get it, "" where it
-// is no attacker's; Claims are those that tell, in words; Regions are sets of such tokens
-// around it, and all that Attacker has where Complete is set.
+// is no attacker's; Who says that in a sentence, with the claims that tell. Regions are sets
+// of such tokens around it, and all that Attacker has where Complete is set.
 type Difference struct {
 	Attacker string
 	Token    *Token
-	Claims   string
+	Who      string
 	Regions  []Region
 	Complete bool
 }
@@ -64,11 +64,12 @@ func (a *Analyser) Compare(ctx context.Context, before, after Subject) (*Change,
 	change := &Change{}
 	for _, direction := range []struct {
 		more, less Subject
+		older      bool
 		found      **Difference
 		parts      *[]string
 	}{
-		{after, before, &change.Admitted, &change.Broader},
-		{before, after, &change.Refused, &change.Narrower},
+		{after, before, true, &change.Admitted, &change.Broader},
+		{before, after, false, &change.Refused, &change.Narrower},
 	} {
 		if direction.more.Role == nil {
 			continue
@@ -77,7 +78,7 @@ func (a *Analyser) Compare(ctx context.Context, before, after Subject) (*Change,
 		work := newAnalysis(ctx, a.bundle, asked)
 		work.less = &comparison{
 			Role: direction.less.Role, Context: direction.less.Context,
-			older: direction.less.Role == before.Role, shared: map[string]int{},
+			older: direction.older, shared: map[string]int{},
 		}
 		if err := work.prepare(); err != nil {
 			return nil, err
@@ -89,7 +90,9 @@ func (a *Analyser) Compare(ctx context.Context, before, after Subject) (*Change,
 			return nil, err
 		}
 		*direction.parts = work.less.parts
-		change.Scope, change.Issuer, change.Model = work.scope, work.issuer, work.model.Name
+		if change.Scope == nil {
+			change.Scope, change.Issuer, change.Model = work.scope, work.issuer, work.model.Name
+		}
 		change.RestsOn = merged(change.RestsOn, work.result.RestsOn)
 		change.Why = merged(change.Why, work.result.Why)
 	}
@@ -126,7 +129,7 @@ func (c *Change) relation() Relation {
 type comparison struct {
 	Role    *bundles.Role
 	Context map[string]any
-	// older says that this is the role that was changed.
+	// older says that this is the role as it was before, be it none.
 	older bool
 	// from is the first of its stages.
 	from int
@@ -234,7 +237,11 @@ func (a *analysis) differs(attacker string, outside bool) (*Difference, error) {
 			return nil, err
 		}
 	}
-	difference := &Difference{Attacker: attacker, Token: token, Claims: a.telling(token)}
+	gets := "no longer gets in"
+	if a.less.older {
+		gets = "gets in"
+	}
+	difference := &Difference{Attacker: attacker, Token: token, Who: a.sentence(a.who(attacker, token, gets), token)}
 	difference.Regions, difference.Complete, err = a.regions(found, admitted, circle(attacker, outside, may))
 	if limited(err) {
 		err = nil

@@ -96,31 +96,37 @@ func (a *analysis) finding(name string, token *Token) Finding {
 	if name == Developer && token.Inside {
 		severity = "medium"
 	}
-	sentence := a.sentence(a.who(name, token), token)
-	if name != Recycler {
-		sentence += a.remedy(token)
+	who := a.who(name, token, "gets in")
+	if name == Recycler {
+		return Finding{rule, severity, a.sentence(who+": bind an id as well", token)}
 	}
-	return Finding{rule, severity, sentence}
+	return Finding{rule, severity, a.sentence(who, token) + a.remedy(token)}
 }
 
-func (a *analysis) who(name string, token *Token) string {
+// who tells whose token it is, "" for nobody's in particular, and that it gets in, or no
+// longer does.
+func (a *analysis) who(name string, token *Token, gets string) string {
 	names := &a.model.Names
 	switch name {
 	case Outsider:
-		return fmt.Sprintf("anyone who can get an account at %s gets in", strings.TrimPrefix(a.issuer, "https://"))
+		return fmt.Sprintf("anyone who can get an account at %s %s", strings.TrimPrefix(a.issuer, "https://"), gets)
 	case Lookalike:
-		return fmt.Sprintf("whoever registers the group %s gets in", rootOf(token, names.Group))
+		return fmt.Sprintf("whoever registers the group %s %s", rootOf(token, names.Group), gets)
 	case Sibling:
-		return fmt.Sprintf("whoever controls another project of %s gets in", strings.Join(a.tenants.roots(), " or "))
+		return fmt.Sprintf("whoever controls another project of %s %s", strings.Join(a.tenants.roots(), " or "), gets)
 	case Developer:
-		return "whoever may push to the project gets in from a ref that nobody protects"
+		return fmt.Sprintf("whoever may push to the project %s from a ref that nobody protects", gets)
 	case ForkMR:
-		return "a stranger's fork gets in as soon as a member runs its merge request's pipeline in the parent project"
+		return fmt.Sprintf("a stranger's fork %s as soon as a member runs its merge request's pipeline in the parent project", gets)
 	case Lured:
-		return "an insider whose job runs in a stranger's project gets in"
-	default:
-		return fmt.Sprintf("whoever takes over the name %s once it is given up gets in: bind an id as well", strings.Join(a.tenants.roots(), " or "))
+		return fmt.Sprintf("an insider whose job runs in a stranger's project %s", gets)
+	case Recycler:
+		return fmt.Sprintf("whoever takes over the name %s once it is given up %s", strings.Join(a.tenants.roots(), " or "), gets)
 	}
+	if token.Inside {
+		return "a token inside the scope " + gets
+	}
+	return "a token outside the scope " + gets
 }
 
 // sentence tells who gets in, and with which token.

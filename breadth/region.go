@@ -36,6 +36,8 @@ func (e Extent) String() string {
 		return e.Name + " any"
 	case e.Is != nil:
 		return e.Name + " " + *e.Is
+	case e.Prefix+e.Suffix == "" && !e.More:
+		return e.Name + " any text"
 	case e.More:
 		return e.Name + " " + e.Prefix + "?*" + e.Suffix
 	default:
@@ -94,7 +96,7 @@ func (a *analysis) regions(first *hit, admitted, circle func(*ready) node) (foun
 					continue
 				}
 				if !slices.ContainsFunc(region.Shapes, func(shape []string) bool { return slices.Equal(shape, q.names) }) {
-					region.Shapes = append(region.Shapes, slices.Concat([]string{}, q.names))
+					region.Shapes = append(region.Shapes, append([]string{}, q.names...))
 				}
 				if err := a.setAside(q, next.ready, spans); err != nil {
 					return found, false, err

@@ -326,13 +326,26 @@ func instanceKey(key *node) string {
 }
 
 // ReadBefore reads a Terraform plan like [Read], but its documents are the
-// resources as they stand before the plan is applied.
+// resources as they stand before the plan is applied. What is no plan is an error.
 func ReadBefore(file string, text []byte) ([]*trustcheck.Document, error) {
 	text, err := checkText(file, text)
 	if err != nil {
 		return nil, err
 	}
 	r := &reading{source: newSource(file, text), before: true}
-	r.json()
-	return r.result()
+	whole, err := jsonSpan(r.source)
+	if err != nil {
+		return nil, err
+	}
+	if whole.first() == '{' {
+		members, err := whole.object()
+		if err != nil {
+			return nil, err
+		}
+		if isTerraform(members) && hasMember(members, "resource_changes") {
+			r.terraform(members)
+			return r.result()
+		}
+	}
+	return nil, whole.place().errorf("want a Terraform plan, as `terraform show -json` prints it: an object with resource_changes")
 }

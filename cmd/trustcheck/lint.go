@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/trustcheck/trustcheck"
 	"github.com/trustcheck/trustcheck/breadth"
 	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/internal/batch"
@@ -20,14 +18,30 @@ import (
 	"github.com/trustcheck/trustcheck/policies/issuer"
 )
 
+// subjectFlags say what is analysed: those of lint and diff beside the shared ones.
+type subjectFlags struct {
+	platform string
+	context  string
+	issuer   string
+	model    string
+	scope    string
+	facts    string
+}
+
+// add defines the flags.
+func (f *subjectFlags) add(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringVar(&f.platform, "platform", "", "whose roles these are (default: told by their shape)")
+	flags.StringVar(&f.context, "context", "", "a JSON file with what the platform knows beside role and token")
+	flags.StringVar(&f.issuer, "issuer", "", "whose tokens these roles take, as in iss (default: as the role says)")
+	flags.StringVar(&f.model, "issuer-model", "", "what that issuer mints: gitlab, github or generic (default: told by issuer and claims)")
+	flags.StringVar(&f.scope, "scope", "", "the circle that the roles are meant for: JSON, or a file with it (default: inferred)")
+	flags.StringVar(&f.facts, "facts", "", "what is known of the issuer's projects: JSON, or a file with it")
+}
+
 // lintFlags are those of lint beside the shared ones.
 type lintFlags struct {
-	platform  string
-	context   string
-	issuer    string
-	model     string
-	scope     string
-	facts     string
+	subjectFlags
 	failOn    []string
 	batchFile string
 }
@@ -52,13 +66,8 @@ func lintCommand(all *shared) *cobra.Command {
 			return runLint(command.Context(), all, &asked, bundle, arguments)
 		},
 	}
+	asked.add(command)
 	flags := command.Flags()
-	flags.StringVar(&asked.platform, "platform", "", "whose roles these are (default: told by their shape)")
-	flags.StringVar(&asked.context, "context", "", "a JSON file with what the platform knows beside role and token")
-	flags.StringVar(&asked.issuer, "issuer", "", "whose tokens these roles take, as in iss (default: as the role says)")
-	flags.StringVar(&asked.model, "issuer-model", "", "what that issuer mints: gitlab, github or generic (default: told by issuer and claims)")
-	flags.StringVar(&asked.scope, "scope", "", "the circle that the roles are meant for: JSON, or a file with it (default: inferred)")
-	flags.StringVar(&asked.facts, "facts", "", "what is known of the issuer's projects: JSON, or a file with it")
 	flags.StringSliceVar(&asked.failOn, "fail-on", []string{"high"},
 		"fail on a severity and above (low, medium, high, critical), on dead, on undecided, or on none")
 	flags.StringVar(&asked.batchFile, "batch", "", "answer JSON lines from a file, or - for standard input")
@@ -69,10 +78,14 @@ func runLint(ctx context.Context, all *shared, asked *lintFlags, bundle *bundles
 	if len(paths) == 0 {
 		return errors.New("want a file or directory with roles")
 	}
+	if err := checkFailOn(asked.failOn, append(breadth.Severities(), "broad", "dead", "undecided")); err != nil {
+		return err
+	}
 	subject, err := asked.subject(all)
 	if err != nil {
 		return err
 	}
+	subject.Detail = true
 	printer, err := all.printer()
 	if err != nil {
 		return err
@@ -101,19 +114,24 @@ func runLint(ctx context.Context, all *shared, asked *lintFlags, bundle *bundles
 	return lintExit(roles, asked.failOn)
 }
 
+// checkFailOn wants some of what may be failed on, or none alone.
+func checkFailOn(failOn, levels []string) error {
+	if len(failOn) == 0 || (len(failOn) > 1 && slices.Contains(failOn, "none")) {
+		return fmt.Errorf("--fail-on: want none alone, or what to fail on, got %q", strings.Join(failOn, ","))
+	}
+	for _, on := range failOn {
+		if on != "none" && !slices.Contains(levels, on) {
+			return fmt.Errorf("--fail-on: want %s or none, got %q", strings.Join(levels, ", "), on)
+		}
+	}
+	return nil
+}
+
 // subject reads what the flags say of all roles.
-func (f *lintFlags) subject(all *shared) (breadth.Subject, error) {
+func (f *subjectFlags) subject(all *shared) (breadth.Subject, error) {
 	subject := breadth.Subject{Issuer: f.issuer, Model: f.model}
 	if models := append(issuer.Names(), "generic"); f.model != "" && !slices.Contains(models, f.model) {
 		return subject, fmt.Errorf("--issuer-model: want one of %s, got %q", strings.Join(models, ", "), f.model)
-	}
-	if len(f.failOn) == 0 || (len(f.failOn) > 1 && slices.Contains(f.failOn, "none")) {
-		return subject, fmt.Errorf("--fail-on: want none alone, or what to fail on, got %q", strings.Join(f.failOn, ","))
-	}
-	for _, on := range f.failOn {
-		if !slices.Contains(append(breadth.Severities(), "broad", "dead", "undecided", "none"), on) {
-			return subject, fmt.Errorf("--fail-on: want a severity, broad, dead, undecided or none, got %q", on)
-		}
 	}
 	var err error
 	if subject.Now, err = all.moment(); err != nil {
@@ -152,51 +170,20 @@ func jsonOrFile(text string) ([]byte, error) {
 	return os.ReadFile(text)
 }
 
-// lintPath analyses the roles that a file or directory holds. What is no role is passed
-// over in a directory, and an error in a file that was named. A file that cannot be read may
-// hold the broadest role of all: the rest is analysed, and the errors are returned with it.
+// lintPath analyses the roles that a file or directory holds, and returns what it could with
+// the errors.
 func lintPath(ctx context.Context, bundle *bundles.Bundle, analyser *breadth.Analyser, path, platform string, subject breadth.Subject) ([]report.Linted, error) {
-	docs, unread := readableBelow(ctx, path)
 	var roles []report.Linted
-	for _, doc := range docs {
-		known, err := bundle.Platform(platform, doc)
-		if err != nil || (platform != "" && len(docs) > 1 && !known.Recognise(doc)) {
-			if len(docs) == 1 && unread == nil && isFile(path) {
-				return nil, err
-			}
-			continue
-		}
-		about := subject
-		about.Context = surroundingsOf(known, doc, docs, subject.Context)
-		linted, err := lintRole(ctx, bundle, analyser, doc, known.Name, about)
+	err := eachRoleBelow(ctx, bundle, path, platform, subject.Context, func(found prepared) error {
+		subject.Role, subject.Document, subject.Context = found.role, found.document, found.context
+		result, err := analyser.Analyse(ctx, subject)
 		if err != nil {
-			unread = errors.Join(unread, err)
-			continue
+			return fmt.Errorf("%s:%d: %w", found.document.File, found.document.Line, err)
 		}
-		roles = append(roles, linted)
-	}
-	return roles, unread
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && !info.IsDir()
-}
-
-func lintRole(ctx context.Context, bundle *bundles.Bundle, analyser *breadth.Analyser, doc *trustcheck.Document, platform string, subject breadth.Subject) (report.Linted, error) {
-	role, err := bundle.Prepare(ctx, doc, platform, subject.Context)
-	if err != nil {
-		return report.Linted{}, err
-	}
-	if role.Ref.Name == "" {
-		role.Ref.Name = strings.TrimSuffix(filepath.Base(doc.File), filepath.Ext(doc.File))
-	}
-	subject.Role, subject.Document = role, doc
-	result, err := analyser.Analyse(ctx, subject)
-	if err != nil {
-		return report.Linted{}, fmt.Errorf("%s:%d: %w", doc.File, doc.Line, err)
-	}
-	return report.Linted{Role: role.Ref, Error: role.Refused, Result: result}, nil
+		roles = append(roles, report.Linted{Role: found.role.Ref, Error: found.role.Refused, Result: result})
+		return nil
+	})
+	return roles, err
 }
 
 // lintExit is 1 where something is at or above the failing level, 3 where a role is

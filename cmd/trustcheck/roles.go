@@ -142,6 +142,51 @@ func surroundingsOf(known platform.Platform, doc *trustcheck.Document, docs []*t
 	return all
 }
 
+// prepared is a role with what it was prepared from, and with what is known beside it.
+type prepared struct {
+	role     *bundles.Role
+	document *trustcheck.Document
+	context  map[string]any
+}
+
+// eachRoleBelow visits the roles of a file or directory one after the other. What is no role
+// is passed over in a directory, and an error in a file that was named. A file that cannot be
+// read may hold the broadest role of all: the rest is visited, and the errors are returned.
+func eachRoleBelow(ctx context.Context, bundle *bundles.Bundle, path, platform string, given map[string]any, visit func(prepared) error) error {
+	docs, unread := readableBelow(ctx, path)
+	if len(docs) == 1 && unread == nil && isFile(path) {
+		if _, err := bundle.Platform(platform, docs[0]); err != nil {
+			return err
+		}
+	}
+	return errors.Join(unread, eachRole(ctx, bundle, docs, platform, given, visit))
+}
+
+// eachRole visits the roles among documents that were read together.
+func eachRole(ctx context.Context, bundle *bundles.Bundle, docs []*trustcheck.Document, platform string, given map[string]any, visit func(prepared) error) error {
+	var wrong error
+	for _, doc := range docs {
+		known, err := bundle.Platform(platform, doc)
+		if err != nil || (platform != "" && len(docs) > 1 && !known.Recognise(doc)) {
+			continue
+		}
+		found := prepared{document: doc, context: surroundingsOf(known, doc, docs, given)}
+		if found.role, err = bundle.Prepare(ctx, doc, known.Name, found.context); err == nil {
+			if found.role.Ref.Name == "" {
+				found.role.Ref.Name = strings.TrimSuffix(filepath.Base(doc.File), filepath.Ext(doc.File))
+			}
+			err = visit(found)
+		}
+		wrong = errors.Join(wrong, err)
+	}
+	return wrong
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.IsDir()
+}
+
 // readableBelow reads what it can of a file or directory, and returns why it could not read
 // the rest.
 func readableBelow(ctx context.Context, path string) ([]*trustcheck.Document, error) {

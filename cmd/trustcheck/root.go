@@ -54,6 +54,7 @@ func rootCommand(std streams) *cobra.Command {
 		verifyCommand(all),
 		checkCommand(all),
 		lintCommand(all),
+		diffCommand(all),
 		tokenCommand(all),
 		issuerCommand(all),
 		serveCommand(all),

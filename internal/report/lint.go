@@ -17,16 +17,12 @@ type Linted struct {
 }
 
 // MarshalJSON writes the members of a `lint --batch` answer, with the role in place of
-// the line's id.
+// the line's id, regions and profile.
 func (l Linted) MarshalJSON() ([]byte, error) {
 	r := l.Result
 	var witness map[string]any
 	if r.Witness != nil {
 		witness = r.Witness.Claims
-	}
-	rests := r.RestsOn
-	if rests == nil {
-		rests = []string{}
 	}
 	return json.Marshal(struct {
 		Role      trustcheck.RoleRef         `json:"role"`
@@ -35,12 +31,15 @@ func (l Linted) MarshalJSON() ([]byte, error) {
 		Attacker  string                     `json:"attacker"`
 		Witness   map[string]any             `json:"witness"`
 		Findings  []breadth.Finding          `json:"findings"`
+		Regions   []breadth.Region           `json:"regions"`
+		Complete  bool                       `json:"regions_complete"`
+		Profile   breadth.Profile            `json:"profile"`
 		RestsOn   []string                   `json:"rests_on"`
 		Scope     *breadth.Scope             `json:"scope"`
 		Issuer    string                     `json:"issuer"`
 		Model     string                     `json:"issuer_model"`
 		RoleError string                     `json:"role_error,omitempty"`
-	}{l.Role, r.Verdict, r.Attackers, r.Attacker, witness, r.Findings, rests, r.Scope, r.Issuer, r.Model, l.Error})
+	}{l.Role, r.Verdict, r.Attackers, r.Attacker, witness, r.Findings, listed(r.Regions), r.Complete, r.Profile, listed(r.RestsOn), r.Scope, r.Issuer, r.Model, l.Error})
 }
 
 // Linted prints what was found about roles: as JSON a list, as text a paragraph for each.
@@ -64,12 +63,8 @@ func (p *Printer) Linted(roles []Linted) error {
 
 func (p *Printer) lintedText(l Linted) error {
 	r := l.Result
-	place := l.Role.Name
-	if l.Role.File != "" {
-		place = fmt.Sprintf("%s:%d: %s", l.Role.File, l.Role.Line, l.Role.Name)
-	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "%s: %s\n", place, r.Verdict)
+	fmt.Fprintf(&text, "%s: %s\n", place(&l.Role), r.Verdict)
 	for _, finding := range r.Findings {
 		fmt.Fprintf(&text, "  %s: %s (%s)\n", finding.Severity, finding.Message, finding.Rule)
 	}
@@ -79,6 +74,10 @@ func (p *Printer) lintedText(l Linted) error {
 			return err
 		}
 		fmt.Fprintf(&text, "  the token: %s\n", witness)
+		regionLines(&text, r.Regions, r.Complete)
+	}
+	if profile := r.Profile.String(); profile != "" {
+		line(&text, "  lets in: %s", profile)
 	}
 	if r.Verdict == breadth.Tight {
 		fmt.Fprintf(&text, "  nobody outside %s gets in\n", r.Scope)
@@ -88,4 +87,38 @@ func (p *Printer) lintedText(l Linted) error {
 	}
 	_, err := fmt.Fprint(p.out, Printable(text.String()))
 	return err
+}
+
+// place is where a role stands, and its name.
+func place(role *trustcheck.RoleRef) string {
+	if role.File == "" {
+		return role.Name
+	}
+	return fmt.Sprintf("%s:%d: %s", role.File, role.Line, role.Name)
+}
+
+// maxLine bounds a line, in bytes.
+const maxLine = 1000
+
+// line writes one line, cut where it is too long.
+func line(text *strings.Builder, format string, arguments ...any) {
+	said := fmt.Sprintf(format, arguments...)
+	if len(said) > maxLine {
+		said = strings.ToValidUTF8(said[:maxLine], "") + "…"
+	}
+	fmt.Fprintln(text, said)
+}
+
+// regionLines tells which tokens beside one that is shown fare alike, and whether these are
+// all of them.
+func regionLines(text *strings.Builder, regions []breadth.Region, complete bool) {
+	for i := range regions {
+		line(text, "    every token with %s", &regions[i])
+	}
+	switch {
+	case len(regions) > 0 && complete:
+		line(text, "    and no others")
+	case len(regions) > 0:
+		line(text, "    and others")
+	}
 }
