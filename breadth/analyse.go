@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/trustcheck/trustcheck"
+	"github.com/trustcheck/trustcheck/breadth/language"
 	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/policies/issuer"
 )
@@ -163,6 +164,8 @@ type ready struct {
 	less node
 	// told is what regions that were found hold.
 	told node
+	// parts are the questions of a cover's finer covers, once they were needed.
+	parts []*ready
 }
 
 // Analyse answers about one role. An error means that it was asked wrongly; what cannot
@@ -495,6 +498,14 @@ func (a *analysis) build() error {
 	for _, w := range a.worlds {
 		for _, q := range w.questions {
 			a.tables.add(q.languages)
+			if len(q.finer) == 0 {
+				continue
+			}
+			finer, err := q.finerDomains()
+			if err != nil {
+				return err
+			}
+			a.tables.add(finer)
 		}
 	}
 	a.tables.refine()
@@ -722,11 +733,82 @@ func (a *analysis) findIn(w *world, mode int, formula func(*ready) node) (*hit, 
 		if err != nil {
 			return nil, err
 		}
-		if texts != nil || mode == may && q.unordered {
+		if texts == nil && (mode == must || !q.unordered) {
+			continue
+		}
+		if len(q.finer) == 0 {
 			return &hit{ready: q, goal: goal, texts: texts}, nil
+		}
+		parts, err := a.partsOf(q)
+		if err != nil {
+			return nil, err
+		}
+		found, err := a.findIn(&world{release: w.release, questions: parts}, mode, formula)
+		if found != nil || err != nil {
+			return found, err
 		}
 	}
 	return nil, nil
+}
+
+// partsOf makes the questions of a cover's finer covers. Should they read what the common
+// alphabet was not made for, all questions get another.
+func (a *analysis) partsOf(q *ready) ([]*ready, error) {
+	if q.parts != nil {
+		return q.parts, nil
+	}
+	var parts []*ready
+	known := true
+	for _, shape := range distinct(a.model, q.variant.parts(), a.interesting) {
+		part, err := a.ready(shape)
+		if err != nil {
+			return nil, err
+		}
+		known = known && a.tables.have(part.languages)
+		a.tables.add(part.languages)
+		parts = append(parts, part)
+	}
+	q.parts = parts
+	if known {
+		for _, part := range parts {
+			part.question.ready(a.tables)
+		}
+		return parts, nil
+	}
+	a.tables.refine()
+	for _, w := range a.worlds {
+		for _, one := range w.questions {
+			one.question.ready(a.tables)
+			for _, part := range one.parts {
+				part.question.ready(a.tables)
+			}
+		}
+	}
+	return parts, nil
+}
+
+// finerDomains are the languages of the fields that a cover's finer covers read.
+func (q *question) finerDomains() ([]*language.Language, error) {
+	var all []*language.Language
+	seen := map[string]bool{}
+	for i := range q.finer {
+		for _, claim := range q.finer[i].Claims {
+			for _, piece := range q.written(claim.Text + claim.Also) {
+				if piece.Field == "" || seen[piece.Field] {
+					continue
+				}
+				seen[piece.Field] = true
+				for _, surely := range []bool{false, true} {
+					domain, err := q.domain(piece.Field, surely)
+					if err != nil {
+						return nil, err
+					}
+					all = append(all, domain)
+				}
+			}
+		}
+	}
+	return all, nil
 }
 
 // ask searches within what is left of the budget.

@@ -29,6 +29,8 @@ type variant struct {
 	names  []string
 	// key tells variants apart by what is looked at.
 	key string
+	// finer are laid over a cover where it finds something.
+	finer []issuer.Alternative
 }
 
 // The marks with which a value's text on the tape begins; they tell JSON types apart.
@@ -199,10 +201,13 @@ func (v *variant) with(choice *issuer.Choice, a int) *variant {
 	next := &variant{
 		claims: v.claims, set: v.set, release: v.release, gone: v.gone,
 		fork: v.fork || alternative.Fork, cover: v.cover || alternative.Cover,
-		chosen: maps.Clone(v.chosen), names: v.names, covers: v.covers,
+		chosen: maps.Clone(v.chosen), names: v.names, covers: v.covers, finer: v.finer,
 	}
 	if alternative.Cover {
 		next.covers = append(slices.Clone(v.covers), choice.Name)
+	}
+	if alternative.Finer != "" {
+		next.finer = choice.Finer[alternative.Finer]
 	}
 	next.chosen[choice.Name] = alternative.Name
 	if a > 0 {
@@ -231,6 +236,24 @@ func (v *variant) lacks(alternative *issuer.Alternative) bool {
 	})
 }
 
+// parts are the finer covers of a cover.
+func (v *variant) parts() []*variant {
+	var all []*variant
+	for i := range v.finer {
+		part := *v
+		part.finer = nil
+		part.names = append(slices.Clone(v.names), v.finer[i].Name)
+		part.claims = maps.Clone(v.claims)
+		for name, claim := range v.finer[i].Claims {
+			if !v.gone[name] {
+				part.claims[name] = claim
+			}
+		}
+		all = append(all, &part)
+	}
+	return all
+}
+
 // repeats reports whether a claim's template reads a field twice.
 func (v *variant) repeats(claim string) bool {
 	seen := map[string]bool{}
@@ -253,7 +276,7 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 		fmt.Fprintf(&key, "%t %t;", v.fork, v.cover)
 		for _, name := range names {
 			claim := v.claims[name]
-			fmt.Fprintf(&key, "%s=%s|%t%t%s", name, v.fill(claim.Text), claim.Null, claim.Absent, claim.Fixed)
+			fmt.Fprintf(&key, "%s=%s|%s|%t%t%s", name, v.fill(claim.Text), v.fill(claim.Also), claim.Null, claim.Absent, claim.Fixed)
 			if claim.Value != nil {
 				fmt.Fprintf(&key, "%+v", *claim.Value)
 			}
@@ -343,16 +366,18 @@ func (q *question) fieldOrder(interesting map[string]bool) []string {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(interesting)) {
-		previous := ""
-		for _, piece := range q.pieces(name) {
-			if piece.Field == "" {
-				continue
+		for _, template := range [][]issuer.Piece{q.pieces(name), q.also(name)} {
+			previous := ""
+			for _, piece := range template {
+				if piece.Field == "" {
+					continue
+				}
+				meet(piece.Field)
+				if previous != "" {
+					before[piece.Field][previous] = true
+				}
+				previous = piece.Field
 			}
-			meet(piece.Field)
-			if previous != "" {
-				before[piece.Field][previous] = true
-			}
-			previous = piece.Field
 		}
 	}
 	var order []string
@@ -390,7 +415,14 @@ func (q *question) pieces(name string) []issuer.Piece {
 	if claim.Value != nil {
 		return []issuer.Piece{{Field: "=" + name}}
 	}
-	template := q.fill(claim.Text)
+	return q.written(claim.Text)
+}
+
+// also is the second template of a claim, nil where it has none.
+func (q *question) also(name string) []issuer.Piece { return q.written(q.claims[name].Also) }
+
+func (q *question) written(template string) []issuer.Piece {
+	template = q.fill(template)
 	template = strings.ReplaceAll(template, "{issuer}", q.issuer)
 	template = strings.ReplaceAll(template, "{host}", strings.TrimPrefix(strings.TrimPrefix(q.issuer, "https://"), "http://"))
 	return issuer.Pieces(template)
@@ -469,12 +501,16 @@ func (q *question) claim(name string, wanted reading, may bool) (node, error) {
 		if err != nil {
 			return no, err
 		}
-		return q.atom(name, marked, may), nil
+		return q.reads(q.pieces(name), marked, may), nil
 	default:
 		if wanted.text == nil {
 			return no, nil
 		}
-		return q.atom(name, wanted.text, may), nil
+		found := q.reads(q.pieces(name), wanted.text, may)
+		if claim.Also != "" {
+			found = q.forms.all(found, q.reads(q.also(name), wanted.text, may))
+		}
+		return found, nil
 	}
 }
 
@@ -534,19 +570,14 @@ func (q *question) marked(value *issuer.Value, wanted reading, may bool) (*langu
 	})
 }
 
-// atom says that the text of a claim is a member of a language.
-func (q *question) atom(name string, wanted *language.Language, may bool) node {
+// reads says that the text of a template is a member of a language.
+func (q *question) reads(pieces []issuer.Piece, wanted *language.Language, may bool) node {
 	switch {
 	case wanted.Empty():
 		return no
 	case wanted.Everything():
 		return yes
 	}
-	return q.reads(q.pieces(name), wanted, may)
-}
-
-// reads says that what a template reads is a member of a language.
-func (q *question) reads(pieces []issuer.Piece, wanted *language.Language, may bool) node {
 	key := atomKey{template: fmt.Sprint(pieces), language: wanted}
 	if known, ok := q.index[key]; ok {
 		return q.forms.literal(known, false)
@@ -611,7 +642,20 @@ func (t *tables) add(languages []*language.Language) {
 	}
 }
 
+// have reports whether the alphabet was made for all of these.
+func (t *tables) have(languages []*language.Language) bool {
+	for _, l := range languages {
+		if _, ok := t.known[l]; !ok {
+			return false
+		}
+	}
+	return true
+}
+
 func (t *tables) refine() {
+	for l := range t.known {
+		t.known[l] = automaton{Language: l}
+	}
 	t.alphabet = language.Refine(t.languages, ':')
 	t.classes = t.alphabet.Preferred()
 }

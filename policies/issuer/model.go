@@ -112,8 +112,12 @@ type Field struct {
 // token's iss) and {host} (the same without its scheme); {name|escaped} for a field with
 // its colons written %3A. Fixed claims have a value that
 // no condition can be decided by: "now", "later" (times), or a text.
+//
+// Also, of a cover, is a second template of the same claim: both are as wide as what is
+// minted under it, each elsewhere, so that a text must fit both.
 type Claim struct {
 	Text   string `json:"text,omitempty"`
+	Also   string `json:"also,omitempty"`
 	Value  *Value `json:"value,omitempty"`
 	Fixed  string `json:"fixed,omitempty"`
 	Null   bool   `json:"null,omitempty"`
@@ -157,7 +161,9 @@ type Choice struct {
 	Orders       int               `json:"orders,omitempty"`
 	Alternatives []Alternative     `json:"alternatives"`
 	Components   map[string]string `json:"components,omitempty"`
-	Sources      []string          `json:"sources,omitempty"`
+	// Finer are covers, by name, that together stand for all that another one does.
+	Finer   map[string][]Alternative `json:"finer,omitempty"`
+	Sources []string                 `json:"sources,omitempty"`
 }
 
 // Alternative is one way to choose. Set gives fields a fixed text, Claims lays claims
@@ -176,7 +182,9 @@ type Alternative struct {
 	Mentions map[string]string `json:"mentions,omitempty"`
 	Fork     bool              `json:"fork,omitempty"`
 	Cover    bool              `json:"cover,omitempty"`
-	Sources  []string          `json:"sources,omitempty"`
+	// Finer names the covers that are asked where this one finds something.
+	Finer   string   `json:"finer,omitempty"`
+	Sources []string `json:"sources,omitempty"`
 }
 
 //go:embed gitlab/model.json
@@ -270,7 +278,14 @@ func (m *Model) check() error {
 		}
 	}
 	for _, choice := range m.Choices {
-		for _, alternative := range choice.Alternatives {
+		alternatives := choice.Alternatives
+		for _, name := range slices.Sorted(maps.Keys(choice.Finer)) {
+			alternatives = slices.Concat(alternatives, choice.Finer[name])
+		}
+		for _, alternative := range alternatives {
+			if _, ok := choice.Finer[alternative.Finer]; !ok && alternative.Finer != "" {
+				return fmt.Errorf("choice %s: nothing is finer by the name %q", choice.Name, alternative.Finer)
+			}
 			for name, claim := range alternative.Claims {
 				if _, ok := m.Claims[name]; !ok {
 					return fmt.Errorf("choice %s: no claim %q", choice.Name, name)
@@ -302,7 +317,7 @@ func (m *Model) checkRule(rule *Rule) error {
 }
 
 func (m *Model) checkClaim(claim Claim, set map[string]bool) error {
-	for _, piece := range Pieces(claim.Text) {
+	for _, piece := range Pieces(claim.Text + claim.Also) {
 		if _, ok := m.Fields[piece.Field]; piece.Field != "" && !ok && !set[piece.Field] {
 			return fmt.Errorf("template %q: no field %q", claim.Text, piece.Field)
 		}
