@@ -3,14 +3,15 @@ package breadth
 import "fmt"
 
 // unsure names the conditions that a token perhaps satisfies and perhaps does not: they
-// read what differs from token to token, or what lies inside of a list or an object.
+// read what differs from token to token, or what lies inside of a list or an object. What is
+// not understood is named elsewhere.
 func (a *analysis) unsure(h *hit) []string {
 	var why []string
 	for s := range a.leaves {
 		for w := range a.leaves[s] {
 			for c := range a.leaves[s][w] {
 				leaf := &a.leaves[s][w][c]
-				if leaf.settled {
+				if leaf.settled || leaf.unknown != "" || a.rego && len(a.unknown) > 0 {
 					continue
 				}
 				perhaps, err := h.leaf(leaf, true)

@@ -192,8 +192,28 @@ func neutralFormula(c bundles.Condition) ([]bundles.Condition, error) {
 	return all, nil
 }
 
+// wish is what a formula wants of a claim that it lets be absent, or of an element of it.
+func (f *claimFormula) wish() *claimFormula {
+	if f.Op == cel.Some && f.Of[0].Op == cel.Leaf {
+		test := *f.Of[0].Test
+		test.Path = f.Over.Path
+		return &claimFormula{Op: cel.Leaf, Test: &test}
+	}
+	if f.Op != cel.AnyOf {
+		return f
+	}
+	wanted := slices.DeleteFunc(slices.Clone(f.Of), func(of claimFormula) bool {
+		return of.Op == cel.Not && of.Of[0].Op == cel.Leaf && of.Of[0].Test.Present
+	})
+	if len(wanted) == 1 {
+		return &wanted[0]
+	}
+	return &claimFormula{Op: cel.AnyOf, Of: wanted}
+}
+
 // show puts what a positive test of a claim wants into the members of a condition.
 func (f *claimFormula) show(c *bundles.Condition) {
+	f = f.wish()
 	test := f.Test
 	if f.Op == "any" && len(f.Of) > 0 && !slices.ContainsFunc(f.Of, func(of claimFormula) bool { return of.Op != "test" }) {
 		test = f.Of[0].Test

@@ -62,12 +62,12 @@ func (a *analysis) writtenStages(condition bundles.Condition, below, name string
 		return []bundles.Stage{stage}
 	}
 	if len(stage.Ways) == 0 {
-		condition.Test, condition.Message = "never", "no token makes it true"
+		condition.Test, condition.Message = "never", r.whyNever(path)
 		stage.Ways = []bundles.Way{{Conditions: []bundles.Condition{condition}}}
 	}
 	stages := []bundles.Stage{stage}
 	if len(r.failures) > 0 {
-		condition.Source = "the evaluation of " + condition.Source
+		condition.Source = "whether " + condition.Source + " can be evaluated"
 		fine := anyHolds(fails(anyHolds(r.failures...)), perhaps(""))
 		stages = append(stages, bundles.Stage{Name: "rules", Ways: []bundles.Way{{Conditions: conditionsOf(condition, fine)}}})
 	}
@@ -79,7 +79,7 @@ func (a *analysis) writtenStages(condition bundles.Condition, below, name string
 func (a *analysis) regoReader() *regoReader {
 	r := &regoReader{
 		ctx: a.ctx, compiler: a.Role.Rules(), rules: map[string]regoValue{},
-		touched: map[*ast.Rule]bool{}, answers: map[string]regoValue{}, users: map[string]bool{},
+		touched: map[*ast.Rule]bool{}, answers: map[string]regoValue{}, users: map[string]bool{}, over: map[string]place{},
 	}
 	for file, module := range r.compiler.Modules {
 		path := module.Package.Path.String()
@@ -114,6 +114,24 @@ func (r *regoReader) ways(path ast.Ref) []claimFormula {
 		}
 	}
 	return all
+}
+
+// whyNever names the first expression of each body that holds of no token.
+func (r *regoReader) whyNever(path ast.Ref) string {
+	var places []string
+	for _, rule := range r.compiler.GetRulesExact(path) {
+		for i, expr := range rule.Body {
+			upTo := r.solve(rule.Body[:i+1], nil, func(*regoScope) claimFormula { return alwaysHolds })
+			if upTo.never() {
+				places = append(places, r.where(expr.Location))
+				break
+			}
+		}
+	}
+	if len(places) == 0 {
+		return "no token makes it true"
+	}
+	return strings.Join(slices.Compact(places), " and ") + ": never true"
 }
 
 // conditionsOf takes a conjunction apart; each part shows where it was written.

@@ -29,8 +29,10 @@ type regoReader struct {
 	// now and context are what is known of input beside the claims; nil where nothing is.
 	now     ast.Value
 	context ast.Object
-	// steps counts what was read, variables the elements that formulas range over.
+	// steps counts what was read, variables the elements that formulas range over; over
+	// holds the list of each.
 	steps, variables int
+	over             map[string]place
 	rules            map[string]regoValue
 	touched          map[*ast.Rule]bool
 	answers          map[string]regoValue
@@ -490,6 +492,7 @@ func (r *regoReader) each(over thing, yield func(key, value regoValue) claimForm
 		}
 		r.variables++
 		variable := fmt.Sprintf("e%d", r.variables)
+		r.over[variable] = over
 		element := surely(place{cel.Place{Path: []string{variable}}})
 		return someElement(over.Place, variable, yield(surely(opaque{r.at + "the index is not followed"}), element))
 	case document:

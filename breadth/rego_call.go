@@ -191,10 +191,14 @@ func (r *regoReader) text(of thing, become func(place) regoValue) regoValue {
 	}
 }
 
-// expect records that there is an error where a place holds something other than text. The
-// elements of lists that the analysis follows are texts.
+// expect records that there is an error where a place holds something other than text, or a
+// list may hold elements that are none.
 func (r *regoReader) expect(p place) {
-	if p.isClaim() {
+	over, isElement := r.over[p.Path[0]]
+	switch {
+	case isElement:
+		r.fail(over.typed("map"))
+	case p.isClaim():
 		r.fail(allHold(p.present(), fails(p.typed("string"))))
 	}
 }
@@ -390,7 +394,9 @@ func (r *regoReader) count(of thing) regoValue {
 			return surely(counted{of})
 		}
 		countable := anyHolds(of.typed("string"), of.typed("list"), of.typed("map"))
-		if of.isClaim() {
+		if over, isElement := r.over[of.Path[0]]; isElement {
+			r.fail(over.typed("map"))
+		} else {
 			r.fail(allHold(of.present(), fails(countable)))
 		}
 		return surely(counted{of}).given(countable)

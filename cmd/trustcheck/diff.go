@@ -38,7 +38,7 @@ func diffCommand(all *shared) *cobra.Command {
 			"directories with roles; one Terraform plan in JSON stands for both. Roles are paired by platform and\n" +
 			"name, where that is not unique by file and by address too; two files with one role each are a pair.",
 		RunE: func(command *cobra.Command, arguments []string) error {
-			bundle, err := openBundle(command.Context(), nil, nil)
+			bundle, err := openBundle(command.Context(), asked.rules, asked.require)
 			if err != nil {
 				return err
 			}

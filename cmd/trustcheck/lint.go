@@ -26,6 +26,8 @@ type subjectFlags struct {
 	model    string
 	scope    string
 	facts    string
+	rules    []string
+	require  []string
 }
 
 // add defines the flags.
@@ -37,6 +39,8 @@ func (f *subjectFlags) add(command *cobra.Command) {
 	flags.StringVar(&f.model, "issuer-model", "", "what that issuer mints: gitlab, github or generic (default: told by issuer and claims)")
 	flags.StringVar(&f.scope, "scope", "", "the circle that the roles are meant for: JSON, or a file with it (default: inferred)")
 	flags.StringVar(&f.facts, "facts", "", "what is known of the issuer's projects: JSON, or a file with it")
+	flags.StringArrayVar(&f.rules, "rules", nil, "a Rego file or directory with your own rules, below package trustcheck.rules")
+	flags.StringArrayVar(&f.require, "require", nil, "a package below trustcheck.rules that must allow on top of every role")
 }
 
 // lintFlags are those of lint beside the shared ones.
@@ -54,7 +58,7 @@ func lintCommand(all *shared) *cobra.Command {
 		Long: "lint proves for each role that nobody outside its scope gets in, or shows the token with\n" +
 			"which somebody does, and who can have it. PATH is a file or directory with roles.",
 		RunE: func(command *cobra.Command, arguments []string) error {
-			bundle, err := openBundle(command.Context(), nil, nil)
+			bundle, err := openBundle(command.Context(), asked.rules, asked.require)
 			if err != nil {
 				return err
 			}
