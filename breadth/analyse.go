@@ -1037,6 +1037,9 @@ func (a *analysis) doubt(possible, sure *hit, missing int) []string {
 			why = append(why, "the fact "+fact.name+" decides: it was not given")
 		}
 	}
+	for _, claim := range a.families() {
+		why = append(why, fmt.Sprintf("what the scope's owners put into %s decides: nobody has said", claim))
+	}
 	if a.tenants.named() && len(a.tenants.roots()) == 0 && len(a.guessed) > 0 {
 		why = append(why, fmt.Sprintf("whose %s is decides: the scope names ids only", strings.Join(a.guessed, ", ")))
 	}
@@ -1044,7 +1047,11 @@ func (a *analysis) doubt(possible, sure *hit, missing int) []string {
 		why = append(why, fmt.Sprintf("whose %s %v is decides: the scope does not name it", claim, a.literals[claim][0]))
 	}
 	if possible.cover && !a.generic {
-		why = append(why, "the fact subject_template decides: a token may pass whose subject is set to other components")
+		decides := "the fact subject_template decides"
+		if a.facts.knows("subject_template") {
+			decides = "whose projects' subjects are set otherwise decides"
+		}
+		why = append(why, decides+": a token may pass whose subject is set to other components")
 	}
 	if len(why) == 0 {
 		why = append(why, "a token may pass that the issuer perhaps mints: "+a.sketch(possible))

@@ -967,6 +967,9 @@ func owned(stages []bundles.Stage, names *issuer.Parts) map[string][]string {
 		for _, text := range textsIn(wanted) {
 			if !strings.Contains(text, "*") {
 				all[claim] = append(all[claim], regexp.QuoteMeta(text))
+			} else if begins, ok := strings.CutSuffix(text, "*"); ok && begins != "" && !strings.Contains(begins, "*") {
+				// The account of this very name is the role's reason to begin with it.
+				all[claim] = append(all[claim], regexp.QuoteMeta(begins))
 			} else if pattern, ok := ownedMail(text); ok {
 				all[claim] = append(all[claim], pattern)
 			}

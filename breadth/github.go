@@ -54,23 +54,25 @@ func (a *analysis) eachNamed(visit func(claim string)) {
 // their settings put there nobody has said.
 func (a *analysis) settings(q *question) (node, error) {
 	parts := []node{yes}
-	for _, claim := range slices.Sorted(maps.Keys(a.interesting)) {
-		for prefix := range a.model.Families {
-			if !strings.HasPrefix(claim, prefix) {
-				continue
-			}
-			under, err := a.underRoots(q, slices.Concat(a.tenants.roots(), a.guessed))
-			if err != nil {
-				return no, err
-			}
-			gone, err := q.claim(claim, reading{absent: true}, true)
-			if err != nil {
-				return no, err
-			}
-			parts = append(parts, q.forms.any(q.forms.not(under), gone))
+	for _, claim := range a.families() {
+		under, err := a.underRoots(q, slices.Concat(a.tenants.roots(), a.guessed))
+		if err != nil {
+			return no, err
 		}
+		gone, err := q.claim(claim, reading{absent: true}, true)
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, q.forms.any(q.forms.not(under), gone))
 	}
 	return q.forms.all(parts...), nil
+}
+
+// families lists the claims of families that are looked at.
+func (a *analysis) families() []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(a.interesting)), func(claim string) bool {
+		return !slices.ContainsFunc(slices.Collect(maps.Keys(a.model.Families)), func(prefix string) bool { return strings.HasPrefix(claim, prefix) })
+	})
 }
 
 // withoutIDs takes a path of an immutable subject apart, as owner@1/repository@2.
@@ -149,7 +151,7 @@ func (a *analysis) orders() [][]string {
 		}
 		keys := map[string]bool{}
 		eachCondition(a.stages, func(c *bundles.Condition) {
-			if claimOf(c) == choice.Claim {
+			if claimOf(c) == choice.Claim || inFormula(c, choice.Claim) {
 				componentsOf(c, choice, keys)
 			}
 		})
@@ -166,16 +168,31 @@ func (a *analysis) orders() [][]string {
 
 // componentsOf adds the components that the texts of a condition name.
 func componentsOf(c *bundles.Condition, choice *issuer.Choice, keys map[string]bool) {
+	swallows := c.Analysis == "formula"
 	for _, text := range wantedTexts(c) {
 		for part := range strings.SplitSeq(text, ":") {
 			if name := strings.Trim(part, "*?"); choice.Components[name] != "" {
 				keys[name] = true
 			}
 		}
-		if strings.Contains(text, "*") {
-			keys["repo"], keys["environment"] = true, true
+		swallows = swallows || strings.Contains(text, "*")
+	}
+	if swallows {
+		// What stands between two components that are wanted is a value, and one that its
+		// caller chooses freely holds the most.
+		for _, key := range []string{"repo", "environment", "workflow"} {
+			if choice.Components[key] != "" {
+				keys[key] = true
+			}
 		}
 	}
+}
+
+// inFormula reports whether a formula reads a claim in a way that no text shows.
+func inFormula(c *bundles.Condition, claim string) bool {
+	return c.Analysis == "formula" && c.Pattern == "" && len(c.Values) == 0 && slices.ContainsFunc(c.Paths, func(path []any) bool {
+		return len(path) > 0 && path[0] == claim
+	})
 }
 
 // arrange visits every order of n of the keys.
@@ -196,6 +213,7 @@ func (a *analysis) mayBegin(choice *issuer.Choice, list []string) bool {
 	begins, _, _ := strings.Cut(choice.Components[list[0]], "{")
 	found := false
 	eachCondition(a.stages, func(c *bundles.Condition) {
+		found = found || inFormula(c, choice.Claim)
 		if claimOf(c) != choice.Claim {
 			return
 		}

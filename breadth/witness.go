@@ -290,6 +290,11 @@ func (a *analysis) unremarkable(h *hit, name string) []string {
 		if insider {
 			return append(namesOf(a.tenants.paths), "your-project")
 		}
+	case "environment":
+		return slices.DeleteFunc([]string{"x", "topic", "trustcheck-x"}, func(fresh string) bool {
+			_, known := a.facts.Environments[fresh]
+			return known
+		})
 	case "ref":
 		if h.attacker == Developer || h.attacker == ForkMR {
 			return []string{"x"}

@@ -1,0 +1,72 @@
+package breadth_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/trustcheck/trustcheck/breadth"
+)
+
+// What the random roles of crosscheck_test.go once found, each beside a neighbour that
+// comes out the other way.
+
+func trustIn(host, subject string) map[string]any {
+	return map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+		"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+		"Principal": map[string]any{"Federated": "arn:aws:iam::123456789012:oidc-provider/" + host},
+		"Condition": map[string]any{"StringLike": map[string]any{host + ":sub": subject}},
+	}}}
+}
+
+func TestMendedDisagreementsStayMended(t *testing.T) {
+	bundle := openBundle(t)
+	analyser := breadth.New(bundle)
+	app := map[string]any{"repository": "acme/app"}
+	hidden := map[string]any{"environments": map[string]any{"production": map[string]any{"protected": true}}, "protected_branches": []string{"main"}}
+	told := func(facts map[string]any, template ...string) map[string]any {
+		all := map[string]any{"subject_template": template}
+		for name, fact := range facts {
+			all[name] = fact
+		}
+		return all
+	}
+	release := map[string]any{"protected_branches": []string{"release/*"}, "protected_tags": []string{"*"}}
+	for _, one := range []struct {
+		name, host, subject string
+		scope, facts        map[string]any
+		attacker            string
+		wanted              breadth.Verdict
+	}{
+		{"a told template that looks like the default is lost", gitHub, "repo:acme/app:environment:*", app, told(hidden, "repo", "environment"), breadth.Developer, breadth.Broad},
+		{"a protected environment is open", gitHub, "repo:acme/app:environment:production", app, told(hidden, "repo", "environment"), breadth.Developer, breadth.Tight},
+		{"a star protects what lies deeper", gitHub, "repo:acme/app:ref:refs/heads/release/1/*", app, release, breadth.Developer, breadth.Broad},
+		{"a star protects nothing", gitHub, "repo:acme/app:ref:refs/heads/release/1", app, release, breadth.Developer, breadth.Tight},
+		{
+			"a star of GitLab stops at a slash", "gitlab.com", "project_path:acme/app:ref_type:branch:ref:release/1/*",
+			map[string]any{"project_path": "acme/app"}, release, breadth.Developer, breadth.Tight,
+		},
+		{"who takes a name over keeps its settings", gitHub, "repository:acme/app:*", app, told(nil, "repo", "context"), breadth.Recycler, breadth.Broad},
+		{"what nobody can be is somebody's", gitHub, "repository:acme:*", app, told(nil, "repo", "context"), breadth.Recycler, breadth.Tight},
+		{"a workflow's name holds what a star is for", gitHub, "repo:acme@*/app:environment:production", app, told(hidden, "repo", "context"), breadth.Sibling, breadth.Broad},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			scope, err := breadth.ReadScope(marshal(t, one.scope))
+			if err != nil {
+				t.Fatal(err)
+			}
+			facts, err := breadth.ReadFacts(marshal(t, one.facts))
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := analyser.Analyse(context.Background(), breadth.Subject{
+				Limits: patient, Role: awsRole(t, bundle, trustIn(one.host, one.subject)), Scope: scope, Facts: facts, Now: testNow,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := result.Attackers[one.attacker]; got != one.wanted {
+				t.Errorf("%s: want %s, got %s, %q", one.attacker, one.wanted, got, result.Why)
+			}
+		})
+	}
+}
