@@ -849,7 +849,7 @@ func (a *analysis) answer() error {
 		}
 	}
 	var cut error
-	for _, name := range Attackers() {
+	for _, name := range []string{Lured, Outsider, Lookalike, Sibling, Developer, ForkMR, Recycler} {
 		if err := a.askAttacker(name); limited(err) {
 			cut = err
 		} else if err != nil {
@@ -893,8 +893,21 @@ func (a *analysis) askAttacker(name string) error {
 		a.result.Attackers[name] = None
 		return nil
 	}
+	if a.excluded(name) {
+		a.result.Attackers[name] = Tight
+		return nil
+	}
 	accepted := func(mode int) func(*ready) node {
 		return func(q *ready) node { return q.forms.all(q.role[mode], q.attackers[name][mode]) }
+	}
+	// What perhaps gets in comes first: where nobody does, nobody surely does.
+	possible, _, cut := a.find(may, accepted(may))
+	if cut != nil && !limited(cut) {
+		return cut
+	}
+	if possible == nil && cut == nil {
+		a.result.Attackers[name] = Tight
+		return nil
 	}
 	outside := func(q *ready) node {
 		return q.forms.all(accepted(must)(q), q.forms.not(q.inside[may]))
@@ -917,15 +930,14 @@ func (a *analysis) askAttacker(name string) error {
 		a.result.Attackers[name], a.result.Tokens[name] = Broad, token
 		return nil
 	}
-	possible, _, err := a.find(may, accepted(may))
-	if err != nil {
-		return err
-	}
-	a.result.Attackers[name] = Tight
-	if possible != nil {
-		a.result.Attackers[name] = Undecided
-	}
-	return nil
+	return cut
+}
+
+// excluded reports whether it was proven of those among whom an attacker is that none of
+// them gets in: whoever may be lured need not be an insider.
+func (a *analysis) excluded(name string) bool {
+	tight := func(name string) bool { return a.result.Attackers[name] == Tight }
+	return name == Lookalike && tight(Outsider) || (name == Outsider || name == Lookalike) && tight(Lured)
 }
 
 // overall answers about the scope.
