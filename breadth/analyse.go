@@ -242,10 +242,10 @@ func (a *analysis) change() {
 // prepare reads the role and settles issuer, model, scope and what is looked at.
 func (a *analysis) prepare() error {
 	var err error
-	if a.stages, err = a.Role.Stages(); err != nil {
+	if a.stages, err = a.written(a.Role, a.Context); err != nil {
 		return err
 	}
-	if a.stages, err = neutral(a.written(a.stages)); err != nil {
+	if a.stages, err = neutral(a.stages); err != nil {
 		return err
 	}
 	if err := a.readLess(); err != nil {

@@ -171,7 +171,7 @@ func (a *analysis) readLess() error {
 	if a.less.Role == nil {
 		return nil
 	}
-	stages, err := a.less.Role.Stages()
+	stages, err := a.written(a.less.Role, a.less.Context)
 	if err != nil {
 		return err
 	}

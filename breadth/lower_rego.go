@@ -1,7 +1,11 @@
 package breadth
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,9 +18,13 @@ import (
 // maxWays bounds how many ways the bodies of an `allow` may come to.
 const maxWays = 64
 
-// written puts stages that are read off the user's own rules in place of the conditions that
-// these allow: a stage for each, the bodies of `allow` as its ways.
-func (a *analysis) written(stages []bundles.Stage) []bundles.Stage {
+// written is a role's stages, with stages that are read off the user's own rules in place of
+// the conditions that these allow: a stage for each, the bodies of `allow` as its ways.
+func (a *analysis) written(role *bundles.Role, context map[string]any) ([]bundles.Stage, error) {
+	stages, err := role.Stages()
+	if err != nil {
+		return nil, err
+	}
 	var all []bundles.Stage
 	for _, stage := range stages {
 		if len(stage.Ways) != 1 || len(stage.Refusals) > 0 {
@@ -28,9 +36,9 @@ func (a *analysis) written(stages []bundles.Stage) []bundles.Stage {
 		for _, condition := range stage.Ways[0].Conditions {
 			switch condition.Test {
 			case "role":
-				read = append(read, a.writtenStages(condition, "data.trustcheck.roles", condition.Role)...)
+				read = append(read, a.writtenStages(a.regoReader(role, context), condition, "data.trustcheck.roles", condition.Role)...)
 			case "rule":
-				read = append(read, a.writtenStages(condition, "data.trustcheck.rules", condition.Rule)...)
+				read = append(read, a.writtenStages(a.regoReader(role, context), condition, "data.trustcheck.rules", condition.Rule)...)
 			default:
 				kept = append(kept, condition)
 			}
@@ -41,13 +49,13 @@ func (a *analysis) written(stages []bundles.Stage) []bundles.Stage {
 		}
 		all = append(all, read...)
 	}
-	return all
+	return all, nil
 }
 
 // writtenStages are what `allow` of a package asks, and that its evaluation does not fail.
-func (a *analysis) writtenStages(condition bundles.Condition, below, name string) []bundles.Stage {
+func (a *analysis) writtenStages(r *regoReader, condition bundles.Condition, below, name string) []bundles.Stage {
 	path := ast.MustParseRef(below).Append(ast.StringTerm(name)).Append(ast.StringTerm("allow"))
-	r := a.regoReader()
+	condition.Name = r.digest
 	ways := r.ways(path)
 	a.rego, a.readsNow = true, a.readsNow || r.readsNow
 	stage := bundles.Stage{Name: "rules", Ways: []bundles.Way{}}
@@ -76,20 +84,26 @@ func (a *analysis) writtenStages(condition bundles.Condition, below, name string
 
 // regoReader knows of the input what the subject says. Without a context nothing is known of
 // it: whoever asks may give one.
-func (a *analysis) regoReader() *regoReader {
+func (a *analysis) regoReader(role *bundles.Role, context map[string]any) *regoReader {
 	r := &regoReader{
-		ctx: a.ctx, compiler: a.Role.Rules(), rules: map[string]regoValue{},
+		ctx: a.ctx, compiler: role.Rules(), rules: map[string]regoValue{},
 		touched: map[*ast.Rule]bool{}, answers: map[string]regoValue{}, users: map[string]bool{}, over: map[string]place{},
 	}
-	for file, module := range r.compiler.Modules {
+	sum := sha256.New()
+	for _, file := range slices.Sorted(maps.Keys(r.compiler.Modules)) {
+		module := r.compiler.Modules[file]
 		path := module.Package.Path.String()
-		r.users[file] = strings.HasPrefix(path, "data.trustcheck.roles.") || strings.HasPrefix(path, "data.trustcheck.rules")
+		r.users[file] = strings.HasPrefix(path, "data.trustcheck.roles") || strings.HasPrefix(path, "data.trustcheck.rules")
+		if r.users[file] {
+			fmt.Fprintf(sum, "%q\n", module)
+		}
 	}
+	r.digest = hex.EncodeToString(sum.Sum(nil))
 	if !a.Now.IsZero() {
 		r.now = bundles.Seconds(a.Now)
 	}
-	if len(a.Context) > 0 {
-		if value, err := ast.InterfaceToValue(a.Context); err == nil {
+	if len(context) > 0 {
+		if value, err := ast.InterfaceToValue(context); err == nil {
 			r.context, _ = value.(ast.Object)
 		}
 	}
@@ -146,6 +160,9 @@ func conditionsOf(condition bundles.Condition, f claimFormula) []bundles.Conditi
 		if part.Source != "" {
 			one.Source = part.Source
 		}
+		if !part.doubtful() {
+			one.Name = ""
+		}
 		part.Source = ""
 		part.unprefixed(one.Source + ": ")
 		text, err := json.Marshal(map[string]any{"true": part})
@@ -157,6 +174,12 @@ func conditionsOf(condition bundles.Condition, f claimFormula) []bundles.Conditi
 		all[i] = one
 	}
 	return all
+}
+
+// doubtful reports whether something of a formula is not understood. Two such formulas say the
+// same only where all that was written is the same.
+func (f *claimFormula) doubtful() bool {
+	return f.Op == cel.Unknown || slices.ContainsFunc(f.Of, func(of claimFormula) bool { return of.doubtful() })
 }
 
 // unprefixed takes the place away from reasons that are told with it anyway.

@@ -39,8 +39,10 @@ type regoReader struct {
 	// failures says when the evaluation may end in an error: the answer is no answer then.
 	failures []claimFormula
 	// users are the files that are not ours, at the place that is read, as a prefix.
-	users    map[string]bool
-	at       string
+	users map[string]bool
+	at    string
+	// digest tells what the user wrote from everything else.
+	digest   string
 	readsNow bool
 }
 

@@ -318,3 +318,26 @@ func FuzzDecide(f *testing.F) {
 		}
 	})
 }
+
+// A rule that fails, on a number where it wants text, decides where `allow` reads it only.
+func TestFailureOfARuleThatIsNotRead(t *testing.T) {
+	bundle := open(t, bundles.Options{})
+	const other = "\n\nother if contains(input.claims.exp, \"x\")\n"
+	for body, want := range map[string]trustcheck.Verdict{
+		`input.claims.ref_protected == "true"`:                    trustcheck.Allow,
+		"{\n\tinput.claims.ref_protected == \"true\"\n\tother\n}": trustcheck.Undecided,
+	} {
+		role := prepare(t, bundle, "package trustcheck.roles.r\n\nallow if "+body+other)
+		if got := bundle.Decide(context.Background(), role, claims(t, token)); got.Verdict != want {
+			t.Errorf("%s: want %s, got %s at %q", body, want, got.Verdict, got.Stage)
+		}
+	}
+}
+
+func TestImportThatOnlyAHelperUses(t *testing.T) {
+	bundle := open(t, bundles.Options{})
+	role := prepare(t, bundle, "package trustcheck.roles.r\n\nimport data.trustcheck.match\n\nallow if protected\n\nprotected if match.equals(\"ref_protected\", \"true\")\n")
+	if got := bundle.Decide(context.Background(), role, claims(t, token)); got.Verdict != trustcheck.Allow {
+		t.Errorf("got %s at %q", got.Verdict, got.Stage)
+	}
+}

@@ -142,9 +142,12 @@ parts[i] := [_word(part.id in holding) | some part in condition.parts] if {
 	holding := _holding(condition.test, condition)
 }
 
-_holding("role", condition) := object.get(data.trustcheck.roles, [condition.role, "__parts"], set())
+# The leaf is named, so that none of the user's other rules is evaluated: one may fail.
+default _holding(_, _) := set()
 
-_holding("rule", condition) := object.get(data.trustcheck.rules, [condition.rule, "__parts"], set())
+_holding("role", condition) := data.trustcheck.roles[condition.role].__parts
+
+_holding("rule", condition) := data.trustcheck.rules[condition.rule].__parts
 
 _word(true) := "satisfied"
 
