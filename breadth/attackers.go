@@ -30,6 +30,9 @@ func Attackers() []string {
 // freshNames are refs and environments that nobody protects unless everything is.
 const freshNames = `\A(?:x|topic|trustcheck-[a-z]+)\z`
 
+// freshEnvironments are as well those whose name passes for a part of a subject.
+const freshEnvironments = `\A(?:x|topic|trustcheck-[a-z]+|(?:ref|repo|environment):.+)\z`
+
 // claimIs says that a claim is one of the values, as typed equality; a list claim that
 // one of its elements is.
 func (q *question) claimIs(name string, may bool, values ...any) (node, error) {
@@ -589,7 +592,7 @@ func (a *analysis) environmentFits(q *question, may bool) (node, error) {
 		if err != nil {
 			return no, err
 		}
-		fresh, err := q.claimMatches(names.Environment, freshNames, false)
+		fresh, err := q.claimMatches(names.Environment, freshEnvironments, false)
 		if err != nil {
 			return no, err
 		}
@@ -694,7 +697,9 @@ func (a *analysis) anyCase(q *question, may bool) (node, error) {
 func (a *analysis) callersFit(q *question, may bool) (node, error) {
 	names := &a.model.Names
 	parts := []node{yes}
-	if !a.interesting[names.Workflow] {
+	// The field, for a subject shows it where the claim is not told.
+	workflow := issuer.Pieces(a.model.Claims[names.Workflow].Text)
+	if len(workflow) != 1 || !slices.ContainsFunc(q.fields, func(f tapeField) bool { return f.name == workflow[0].Field }) {
 		return yes, nil
 	}
 	for repository, workflows := range a.facts.ReusableWorkflows {
@@ -702,10 +707,11 @@ func (a *analysis) callersFit(q *question, may bool) (node, error) {
 			continue
 		}
 		owner, _, _ := strings.Cut(repository, "/")
-		here, err := q.claimMatches(names.Workflow, `(?is)\A`+regexp.QuoteMeta(repository)+`/.*\z`, true)
+		from, err := q.lower.compile(`(?is)\A` + regexp.QuoteMeta(repository) + `/.*\z`)
 		if err != nil {
 			return no, err
 		}
+		here := q.reads(workflow, from, true)
 		own, err := q.claimMatches(names.Group, `(?is)\A`+regexp.QuoteMeta(owner)+`\z`, true)
 		if err != nil {
 			return no, err

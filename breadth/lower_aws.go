@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 	"time"
@@ -83,7 +84,7 @@ func (l *lowering) matching(c *bundles.Condition, read *keyLeaf) (matches, doubt
 		case strings.Contains(strings.ToLower(c.Operator), "ignorecase"):
 			doubtful, err = l.beyondASCII(foldsBeyond(texts))
 		case slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, "?") }):
-			doubtful, err = l.compile(`[\x{10000}-\x{10ffff}]`)
+			doubtful, err = l.beyondBasic(read.Pattern)
 		}
 	case "present":
 		// Whether the key is there is settled by request.
@@ -93,6 +94,36 @@ func (l *lowering) matching(c *bundles.Condition, read *keyLeaf) (matches, doubt
 		return nil, nil, nil
 	}
 	return matches, doubtful, err
+}
+
+// beyondBasic is the texts with letters beyond the basic plane that match a pattern where
+// one of them perhaps takes the place of two ?.
+func (l *lowering) beyondBasic(pattern string) (*language.Language, error) {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil, err
+	}
+	loosen(parsed)
+	loose, err := l.compile(parsed.String())
+	if err != nil {
+		return nil, err
+	}
+	beyond, err := l.compile(`[\x{10000}-\x{10ffff}]`)
+	if err != nil {
+		return nil, err
+	}
+	return l.limits.Intersect(l.ctx, loose, beyond)
+}
+
+// loosen lets every single letter that is not given be none.
+func loosen(re *syntax.Regexp) {
+	for i, sub := range re.Sub {
+		if sub.Op == syntax.OpAnyChar || sub.Op == syntax.OpCharClass {
+			re.Sub[i] = &syntax.Regexp{Op: syntax.OpQuest, Sub: []*syntax.Regexp{sub}}
+		} else {
+			loosen(sub)
+		}
+	}
 }
 
 func (l *lowering) beyondASCII(pattern string) (*language.Language, error) {
@@ -164,6 +195,9 @@ func (l *lowering) decided(read *keyLeaf, matches, doubtful *language.Language, 
 	}
 	if read.Negated {
 		matches = matches.Complement()
+	}
+	if doubtful.Empty() {
+		return matches, nil
 	}
 	if may {
 		return l.limits.Union(l.ctx, matches, doubtful)

@@ -683,7 +683,17 @@ func (q *question) domain(name string, surely bool) (*language.Language, error) 
 	if surely && field.Surely != "" {
 		return q.lower.compile(issuer.Whole(field.Surely))
 	}
-	return q.lower.compile(issuer.Whole(q.model.Pattern(q.fill(field.Domain))))
+	domain, err := q.lower.compile(issuer.Whole(q.model.Pattern(q.fill(field.Domain))))
+	if err != nil || field.Except == "" {
+		return domain, err
+	}
+	never, err := q.lower.compile(issuer.Whole(field.Except))
+	if err != nil {
+		return nil, err
+	}
+	return q.lower.cached(fmt.Sprintf("domain %p except %s", domain, field.Except), func() (*language.Language, error) {
+		return q.lower.limits.Minus(q.lower.ctx, domain, never)
+	})
 }
 
 func (l *lowering) valueDomain(claim issuer.Claim, surely bool) (*language.Language, error) {

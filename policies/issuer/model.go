@@ -98,10 +98,11 @@ type Parts struct {
 
 // Field is an independent part of a token. Domain is an RE2 that holds for the whole
 // text, and over-approximates what it can be; {name} in it stands for what a choice sets,
-// or else for the domain of that field. Surely, where given, under-approximates it.
-// Plain are the values that read well in an example, the best first.
+// or else for the domain of that field. Except, where given, is an RE2 of whole texts that
+// the field never is. Surely, where given, under-approximates the domain. Plain are the values that read well in an example, the best first.
 type Field struct {
 	Domain  string   `json:"domain"`
+	Except  string   `json:"except"`
 	Surely  string   `json:"surely"`
 	Plain   []string `json:"plain"`
 	Sources []string `json:"sources"`
@@ -243,7 +244,7 @@ func ReadModel(file string, text []byte) (*Model, error) {
 func (m *Model) check() error {
 	for _, name := range slices.Sorted(maps.Keys(m.Fields)) {
 		field := m.Fields[name]
-		if err := patterns(m.Pattern(field.Domain), field.Surely); err != nil {
+		if err := patterns(m.Pattern(field.Domain), field.Except, field.Surely); err != nil {
 			return fmt.Errorf("field %s: %w", name, err)
 		}
 		if err := m.known(field.Sources); err != nil {
@@ -251,7 +252,7 @@ func (m *Model) check() error {
 		}
 		domain := regexp.MustCompile(Whole(m.Pattern(field.Domain)))
 		for _, plain := range field.Plain {
-			if !domain.MatchString(plain) {
+			if !domain.MatchString(plain) || field.Except != "" && regexp.MustCompile(Whole(field.Except)).MatchString(plain) {
 				return fmt.Errorf("field %s: plain value %q is outside its domain", name, plain)
 			}
 		}
