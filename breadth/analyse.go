@@ -261,7 +261,8 @@ func (a *analysis) prepare() error {
 	if err := a.identify(); err != nil {
 		return err
 	}
-	a.withSession()
+	a.withCaller()
+	a.lower.given = a.keysGiven()
 	a.lower.issuer, a.lower.now, a.lower.generic = a.issuer, a.Now, a.generic
 	names := &a.model.Names
 	if a.scope = a.Subject.Scope; a.scope == nil {

@@ -123,6 +123,8 @@ type keyLeaf struct {
 	Op        string  `json:"op"`
 	Values    []any   `json:"values"`
 	Pattern   string  `json:"pattern"`
+	Holds     []int   `json:"holds"`
+	Tags      bool    `json:"tags"`
 	Negated   bool    `json:"negated"`
 	Set       string  `json:"set"`
 	Many      bool    `json:"many"`

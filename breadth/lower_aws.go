@@ -1,9 +1,11 @@
 package breadth
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/netip"
 	"regexp"
 	"regexp/syntax"
 	"slices"
@@ -27,6 +29,10 @@ func (l *lowering) keyed(c *bundles.Condition) (leaf, error) {
 	switch {
 	case l.generic && (read.Instead != "" || read.Many):
 		return l.unknown(c, "nothing is known of the issuer's other claims"), nil
+	case read.Claim == "" && l.given[foldASCII(c.Claim)]:
+		return l.unknown(c, "the context gives the key"), nil
+	case read.Claim == "" && read.Tags && l.generic:
+		return l.unknown(c, "nothing is known of the issuer's session tags"), nil
 	case read.Claim == "":
 		return missing, nil
 	case read.Provider != "" && read.Provider != foldASCII(strings.TrimPrefix(l.issuer, "https://")):
@@ -73,6 +79,8 @@ func foldASCII(text string) string {
 func (l *lowering) matching(c *bundles.Condition, read *keyLeaf) (matches, doubtful *language.Language, err error) {
 	doubtful = language.None()
 	switch read.Op {
+	case "number":
+		return l.numbers(textsIn(read.Values), read.Holds)
 	case "in":
 		matches, err = l.exact(textsIn(read.Values)...)
 	case "pattern":
@@ -94,6 +102,64 @@ func (l *lowering) matching(c *bundles.Condition, read *keyLeaf) (matches, doubt
 		return nil, nil, nil
 	}
 	return matches, doubtful, err
+}
+
+// numbers is the plain whole numbers that compare with one of the wanted as holds says, -1
+// for less; all other texts are doubtful. Nothing is returned for a wanted text that is no
+// such number.
+func (l *lowering) numbers(wanted []string, holds []int) (matches, doubtful *language.Language, err error) {
+	var parts []string
+	for _, text := range wanted {
+		if !regexp.MustCompile(`\A(0|[1-9][0-9]{0,18})\z`).MatchString(text) {
+			return nil, nil, nil
+		}
+		for _, sign := range holds {
+			switch {
+			case sign == 0:
+				parts = append(parts, text)
+			case sign > 0:
+				parts = append(parts, greater(text))
+			default:
+				parts = append(parts, less(text))
+			}
+		}
+	}
+	if matches, err = l.compile(`\A(?:` + strings.Join(parts, "|") + `)\z`); err != nil {
+		return nil, nil, err
+	}
+	plain, err := l.compile(`\A(?:0|[1-9][0-9]*)\z`)
+	if err != nil {
+		return nil, nil, err
+	}
+	if matches, err = l.limits.Intersect(l.ctx, matches, plain); err != nil {
+		return nil, nil, err
+	}
+	return matches, plain.Complement(), nil
+}
+
+// greater is the pattern of the numbers that are more than one: of more digits, or the
+// first digit that differs is more.
+func greater(number string) string {
+	parts := []string{fmt.Sprintf("[1-9][0-9]{%d,}", len(number))}
+	for i, digit := range number {
+		if digit < '9' {
+			parts = append(parts, fmt.Sprintf("%s[%c-9][0-9]{%d}", number[:i], digit+1, len(number)-i-1))
+		}
+	}
+	return strings.Join(parts, "|")
+}
+
+func less(number string) string {
+	parts := []string{`[^\x00-\x{10ffff}]`}
+	if len(number) > 1 {
+		parts = append(parts, fmt.Sprintf("[0-9]{1,%d}", len(number)-1))
+	}
+	for i, digit := range number {
+		if digit > '0' {
+			parts = append(parts, fmt.Sprintf("%s[0-%c][0-9]{%d}", number[:i], digit-1, len(number)-i-1))
+		}
+	}
+	return strings.Join(parts, "|")
 }
 
 // beyondBasic is the texts with letters beyond the basic plane that match a pattern where
@@ -251,8 +317,8 @@ func (l *lowering) silent(c *bundles.Condition) (leaf, bool) {
 		return leaf{settled: true, mayHold: true, holds: true}, true
 	case c.Name == "has_tags" || c.Name == "has_source_identity":
 		return leaf{settled: true}, true
-	case l.session != "" && sessionOf(c) == l.session:
-		return leaf{settled: true, mayHold: true, holds: true}, true
+	case c.Name == "key" && l.caller.fits(c) != nil:
+		return leaf{settled: true, mayHold: true, holds: *l.caller.fits(c)}, true
 	case c.Name == "key" && c.Analysis == "free":
 		return l.unknown(c, "the caller chooses it, and it was not given"), true
 	default:
@@ -260,22 +326,74 @@ func (l *lowering) silent(c *bundles.Condition) (leaf, bool) {
 	}
 }
 
-// sessionOf is a session name that a condition of AWS wants, or "". It is the caller's to
-// choose.
-func sessionOf(c *bundles.Condition) string {
-	positive := c.Operator == "StringEquals" || c.Operator == "StringLike"
-	if c.Platform != "aws" || c.Name != "key" || !positive || !strings.HasSuffix(strings.ToLower(c.Source), ".sts:rolesessionname") {
-		return ""
+// caller is what an attacker chooses beside the token: the session's name, and with it
+// the address that the request comes from.
+type caller struct{ session, address string }
+
+// fits reports whether what the caller chooses satisfies a condition on it; nil where the
+// condition is on something else or is not understood.
+func (k caller) fits(c *bundles.Condition) *bool {
+	operator := strings.TrimSuffix(strings.ToLower(c.Operator), "ifexists")
+	var found bool
+	switch {
+	case k.session != "" && onKey(c, "sts:rolesessionname") && slices.Contains([]string{"stringequals", "stringlike", "stringnotequals", "stringnotlike"}, operator):
+		found = slices.ContainsFunc(wantedTexts(c), func(text string) bool { return sessionMatches(text, k.session, strings.HasSuffix(operator, "like")) })
+	case k.address != "" && onKey(c, "aws:sourceip") && slices.Contains([]string{"ipaddress", "notipaddress"}, operator):
+		address, err := netip.ParseAddr(k.address)
+		found = err == nil && slices.ContainsFunc(wantedTexts(c), func(text string) bool {
+			network, ok := networkOf(text)
+			return ok && network.Contains(address)
+		})
+	default:
+		return nil
 	}
+	if strings.Contains(operator, "not") {
+		found = !found
+	}
+	return &found
+}
+
+// onKey reports whether a condition of AWS is on a key, which is given folded.
+func onKey(c *bundles.Condition, key string) bool {
+	return c.Platform == "aws" && c.Name == "key" && strings.HasSuffix(strings.ToLower(c.Source), "."+key)
+}
+
+func sessionMatches(wanted, name string, glob bool) bool {
+	if !glob || strings.Contains(wanted, "${") {
+		return wanted == name
+	}
+	pattern := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(wanted))
+	return regexp.MustCompile(`\A(?s:` + pattern + `)\z`).MatchString(name)
+}
+
+func networkOf(text string) (netip.Prefix, bool) {
+	if address, err := netip.ParseAddr(text); err == nil {
+		return netip.PrefixFrom(address, address.BitLen()), true
+	}
+	network, err := netip.ParsePrefix(text)
+	return network, err == nil
+}
+
+// choose takes over the first session name and address that a condition wants, in a form
+// that a caller can send.
+func (k *caller) choose(c *bundles.Condition) {
+	positive := !strings.Contains(strings.ToLower(c.Operator), "not")
 	for _, text := range wantedTexts(c) {
-		if c.Operator == "StringLike" {
-			text = strings.NewReplacer("*", "x", "?", "x").Replace(text)
-		}
-		if wellFormedSession(text) {
-			return text
+		switch {
+		case onKey(c, "sts:rolesessionname") && k.session == "":
+			if strings.HasPrefix(strings.ToLower(c.Operator), "stringlike") {
+				text = strings.NewReplacer("*", "x", "?", "x").Replace(text)
+			}
+			if positive && wellFormedSession(text) {
+				k.session = text
+			}
+		case onKey(c, "aws:sourceip") && k.address == "" && positive:
+			// Whose the addresses of a smaller network are nobody knows.
+			if network, ok := networkOf(text); ok && network.Bits() == 0 {
+				k.address = network.Addr().Next().String()
+			}
 		}
 	}
-	return ""
 }
 
 // wellFormedSession reports whether STS takes a text for a session name, see
@@ -286,32 +404,52 @@ func wellFormedSession(text string) bool {
 	})
 }
 
-// withSession puts the session name that the role wants into what is known beside the
-// token, unless one was given.
-func (a *analysis) withSession() {
-	if _, given := a.Context["role_session_name"]; given {
-		return
+// withCaller puts what the caller chooses, as the role wants it, into what is known beside
+// the token, unless it was given.
+func (a *analysis) withCaller() {
+	session, address := false, false
+	var chosen caller
+	see := func(c *bundles.Condition) {
+		session, address = session || onKey(c, "sts:rolesessionname"), address || onKey(c, "aws:sourceip")
 	}
-	eachCondition(a.stages, func(c *bundles.Condition) {
-		if name := sessionOf(c); name != "" && a.lower.session == "" {
-			a.lower.session = name
+	for s := range a.stages {
+		for _, way := range a.stages[s].Ways {
+			for c := range way.Conditions {
+				chosen.choose(&way.Conditions[c])
+			}
 		}
-	})
-	if a.lower.session == "" {
-		return
+		for _, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
+			for c := range way.Conditions {
+				see(&way.Conditions[c])
+			}
+		}
 	}
-	a.Context = withMember(a.Context, "role_session_name", a.lower.session)
-	if a.less != nil {
-		a.less.Context = withMember(a.less.Context, "role_session_name", a.lower.session)
+	known := maps.Clone(a.Context)
+	if known == nil {
+		known = map[string]any{}
 	}
-	a.rest(fmt.Sprintf("the caller chooses the session name: taken for %s", a.lower.session))
+	take := func(there bool, member, choice, says string) string {
+		if given, ok := known[member].(string); ok {
+			return given
+		}
+		if _, given := known[member]; given || !there || choice == "" {
+			return ""
+		}
+		known[member] = choice
+		a.rest(fmt.Sprintf(says, choice))
+		return choice
+	}
+	a.lower.caller.session = take(session, "role_session_name", cmp.Or(chosen.session, "trustcheck"), "the caller chooses the session name: taken for %s")
+	a.lower.caller.address = take(address, "source_ip", chosen.address, "the role lets requests come from anywhere: the address is taken for %s")
+	a.Context = known
 }
 
-func withMember(known map[string]any, name string, value any) map[string]any {
-	with := maps.Clone(known)
-	if with == nil {
-		with = map[string]any{}
+// keysGiven are the condition keys, folded, that the context has.
+func (a *analysis) keysGiven() map[string]bool {
+	keys, _ := a.Context["keys"].(map[string]any)
+	found := map[string]bool{}
+	for key := range keys {
+		found[foldASCII(key)] = true
 	}
-	with[name] = value
-	return with
+	return found
 }

@@ -50,8 +50,10 @@ type lowering struct {
 	issuer  string
 	now     time.Time
 	generic bool
-	// session is the session name that an attacker chooses, for AWS.
-	session string
+	// caller is what an attacker chooses beside the token, for AWS; given are the condition
+	// keys that the context has.
+	caller caller
+	given  map[string]bool
 }
 
 func newLowering(ctx context.Context) *lowering {

@@ -367,31 +367,49 @@ _analysed(operator, key, wanted, if_missing) := {"key": key.filled.claim, "analy
 		"if_missing": if_missing,
 	},
 	object.filter(key.filled, ["instead", "announced"]),
-	_read_as(operator, wanted),
+	_read_as(operator, key, wanted),
 ])} if {
-	_read_as(operator, wanted)
+	_read_as(operator, key, wanted)
 	key.filled
 } else := {"key": key.filled.claim, "analysis": "unknown"} if {
 	key.filled
 } else := {"analysis": "leaf", "leaf": {"claim": "", "op": "never_filled", "if_missing": if_missing}} if {
 	key.provider
+} else := {"analysis": "leaf", "leaf": {"claim": "", "op": "never_filled", "if_missing": if_missing}} if {
+	_never_of_web_identity(key.name)
+} else := {"analysis": "leaf", "leaf": {"claim": "", "op": "never_filled", "tags": true, "if_missing": if_missing}} if {
+	_of_tags(key.name)
 } else := {"analysis": "free"} if {
 	key.name in {"sts:rolesessionname", "aws:sourceip", "aws:useragent", "aws:requestedregion", "aws:securetransport"}
 } else := {"analysis": "unknown"}
 
-_read_as(operator, wanted) := {"op": "present", "values": [lower(text) | some text in wanted.values]} if {
+_read_as(operator, _, wanted) := {"op": "present", "values": [lower(text) | some text in wanted.values]} if {
 	operator.how == "null"
 	not wanted.open
 }
 
-_read_as(operator, wanted) := {"op": "in", "values": wanted.values} if {
+_read_as(operator, _, wanted) := {"op": "in", "values": wanted.values} if {
 	operator.how in {"exact", "like"}
 	_plainly(wanted)
 }
 
-_read_as(operator, wanted) := {"op": "pattern", "pattern": wanted.pattern} if {
+_read_as(operator, _, wanted) := {"op": "number", "values": wanted.values, "holds": operator.holds} if {
+	operator.how == "numeric"
+	not wanted.open
+}
+
+_read_as(operator, _, wanted) := {"op": "pattern", "pattern": wanted.pattern} if {
 	operator.how in {"bool", "fold", "like", "arn"}
 	_plainly(wanted)
+}
+
+# What is compared with itself matches whenever it is there.
+_read_as(operator, key, wanted) := {"op": "present", "values": ["false"]} if {
+	operator.how in {"exact", "fold", "like"}
+	not operator.negated
+	some list in wanted.templates
+	count(list) == 1
+	list[0].variable.name == key.name
 }
 
 _plainly(wanted) if {

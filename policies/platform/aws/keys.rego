@@ -242,6 +242,20 @@ else := {"is": "unknown", "why": "its value was not given: put it into context.k
 
 else := {"is": "absent", "why": "a web identity's request never has it"}
 
+# A key that no request of a web identity has, whatever the token and the caller are.
+_never_of_web_identity(name) if _never_there(name)
+
+_never_of_web_identity(name) if {
+	not _of_provider(name)
+	not regex.match(`\A(aws:|iam:resourcetag/)`, name)
+	not name in {"sts:rolesessionname", "sts:roleauthorizedbyidp", "sts:sourceidentity", "sts:transitivetagkeys"}
+}
+
+# A key that is there with session tags or a source identity only.
+_of_tags(name) if startswith(name, "aws:requesttag/")
+
+_of_tags(name) if name in {"aws:tagkeys", "sts:sourceidentity", "sts:transitivetagkeys"}
+
 _never_there(name) if startswith(name, "aws:principaltag/")
 
 _never_there(name) if {
