@@ -280,6 +280,7 @@ func (a *analysis) prepare() error {
 	for _, circle := range a.scope.Circles {
 		for i := range circle {
 			a.tenants.add(&circle[i], names)
+			a.lower.literals = append(a.lower.literals, textsIn(circle[i].Values)...)
 		}
 	}
 	a.own(names)

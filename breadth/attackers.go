@@ -409,9 +409,32 @@ func (a *analysis) developers(may bool) func(*question) (node, error) {
 				return no, err
 			}
 		}
+		if !may {
+			owner, err := a.ownerActs(q)
+			if err != nil {
+				return no, err
+			}
+			level = q.forms.all(level, q.forms.not(owner))
+		}
 		paired, err := a.paired(q)
 		return q.forms.all(ours, unprotected, level, paired), err
 	}
+}
+
+// ownerActs says that the account that started the job is called like one of the scope's
+// roots: whoever owns these is no mere developer.
+func (a *analysis) ownerActs(q *question) (node, error) {
+	found := []node{no}
+	for _, person := range a.model.Names.Persons {
+		if roots := a.tenants.roots(); a.interesting[person] && len(roots) > 0 {
+			is, err := q.claimMatches(person, `(?is)\A(?:`+quotedAny(roots)+`)\z`, true)
+			if err != nil {
+				return no, err
+			}
+			found = append(found, is)
+		}
+	}
+	return q.forms.any(found...), nil
 }
 
 // usualSubject reports whether the scope's projects surely have this shape of subject:

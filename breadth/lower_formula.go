@@ -14,12 +14,13 @@ import (
 // claimFormula is a formula over claims as a platform's documents describe themselves; see
 // type Formula of package cel.
 type claimFormula struct {
-	Op     cel.Op         `json:"op"`
-	Of     []claimFormula `json:"of,omitempty"`
-	Test   *claimTest     `json:"test,omitempty"`
-	Over   *cel.Place     `json:"over,omitempty"`
-	Var    string         `json:"var,omitempty"`
-	Reason string         `json:"reason,omitempty"`
+	Op      cel.Op          `json:"op"`
+	Of      []claimFormula  `json:"of,omitempty"`
+	Test    *claimTest      `json:"test,omitempty"`
+	Compare *cel.Comparison `json:"compare,omitempty"`
+	Over    *cel.Place      `json:"over,omitempty"`
+	Var     string          `json:"var,omitempty"`
+	Reason  string          `json:"reason,omitempty"`
 	// Source is where this part of the formula was written, if it has a place of its own.
 	Source string `json:"source,omitempty"`
 }
@@ -28,6 +29,7 @@ type claimFormula struct {
 type claimTest struct {
 	Path     []string        `json:"path"`
 	Through  []cel.Transform `json:"through,omitempty"`
+	Parts    []cel.Part      `json:"parts,omitempty"`
 	Present  bool            `json:"present,omitempty"`
 	Type     string          `json:"type,omitempty"`
 	Values   []any           `json:"values,omitempty"`
@@ -71,8 +73,21 @@ func (f *claimFormula) claims() []string {
 			all = append(all, path[1])
 		}
 	}
+	var place func(p cel.Place)
+	place = func(p cel.Place) {
+		see(p.Path)
+		for _, part := range p.Parts {
+			if part.Place != nil {
+				place(*part.Place)
+			}
+		}
+	}
 	if f.Test != nil {
-		see(f.Test.Path)
+		place(cel.Place{Path: f.Test.Path, Parts: f.Test.Parts})
+	}
+	if f.Compare != nil {
+		place(f.Compare.Left)
+		place(f.Compare.Right)
 	}
 	if f.Over != nil {
 		see(f.Over.Path)
@@ -170,6 +185,10 @@ func (l *lowering) combined(c *bundles.Condition, f *claimFormula, whole *leaf) 
 		return formula{op: cel.Leaf, leaf: &leaf{settled: true, mayHold: true}}, nil
 	case f.Op == cel.Unknown:
 		return doubt(f.Reason), nil
+	case f.Op == cel.Compares && f.Compare != nil:
+		return l.comparison(c, f.Compare, doubt)
+	case f.Op == cel.Leaf && f.Test != nil && len(f.Test.Parts) > 0:
+		return l.joined(c, f.Test, doubt)
 	}
 	name, values, err := l.tested(f)
 	if limited(err) {
@@ -181,6 +200,7 @@ func (l *lowering) combined(c *bundles.Condition, f *claimFormula, whole *leaf) 
 	if values == nil {
 		return doubt("it looks inside of claims"), nil
 	}
+	l.note(f.Test, values)
 	return formula{op: cel.Leaf, leaf: &leaf{paths: [][]any{{name}}, may: *values, must: *values}}, nil
 }
 
@@ -256,6 +276,50 @@ func (l *lowering) valueOf(t *claimTest) (*reading, error) {
 	default:
 		return nil, nil
 	}
+}
+
+// comparison is a leaf that asks how two places stand to each other.
+func (l *lowering) comparison(c *bundles.Condition, of *cel.Comparison, doubt func(string) formula) (formula, error) {
+	found := &comparing{how: of.How}
+	for _, side := range []struct {
+		from *cel.Place
+		into *term
+	}{{&of.Left, &found.left}, {&of.Right, &found.right}} {
+		read, ok := termOf(side.from)
+		if !ok {
+			return doubt("it compares what lies inside of claims"), nil
+		}
+		*side.into = read
+		l.terms = append(l.terms, read)
+	}
+	return formula{op: cel.Leaf, leaf: &leaf{compare: found}}, nil
+}
+
+// joined is a leaf about a text that is put together.
+func (l *lowering) joined(c *bundles.Condition, t *claimTest, doubt func(string) formula) (formula, error) {
+	read, ok := termOf(&cel.Place{Parts: t.Parts})
+	if !ok {
+		return doubt("it puts together what lies inside of claims"), nil
+	}
+	l.terms = append(l.terms, read)
+	values, err := l.valueOf(t)
+	if limited(err) {
+		return doubt(err.Error()), nil
+	}
+	if err != nil {
+		return formula{}, err
+	}
+	l.note(t, values)
+	wanted := language.None()
+	switch {
+	case values == nil:
+		return doubt("it looks inside of claims"), nil
+	case t.Present:
+		wanted = language.All()
+	case values.text != nil:
+		wanted = values.text
+	}
+	return formula{op: cel.Leaf, leaf: &leaf{compare: &comparing{left: read, wanted: wanted}}}, nil
 }
 
 // before is the texts that the transforms, one after the other, make members of x.

@@ -35,6 +35,8 @@ type leaf struct {
 	mayHold, holds bool
 	// formula leaves are a combination of others.
 	formula *formula
+	// compare leaves ask about more than one claim.
+	compare *comparing
 	// unknown says what was not understood.
 	unknown string
 }
@@ -54,6 +56,11 @@ type lowering struct {
 	// keys that the context has.
 	caller caller
 	given  map[string]bool
+	// terms are what is compared or put together; literals and noted the texts that role
+	// and scope name.
+	terms    []term
+	literals []string
+	noted    []*language.Language
 }
 
 func newLowering(ctx context.Context) *lowering {

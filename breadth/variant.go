@@ -126,7 +126,8 @@ func withComponents(choice *issuer.Choice, lists [][]string) *issuer.Choice {
 	extended.Alternatives = slices.Clone(choice.Alternatives)
 	for _, list := range lists {
 		name := strings.Join(list, ",")
-		known := slices.ContainsFunc(extended.Alternatives, func(a issuer.Alternative) bool { return a.Name == name })
+		known := slices.ContainsFunc(extended.Alternatives, func(a issuer.Alternative) bool { return a.Name == name }) ||
+			len(choice.First) > 0 && !slices.Contains(choice.First, list[0])
 		templates := make([]string, len(list))
 		for i, component := range list {
 			templates[i] = choice.Components[component]
@@ -365,19 +366,26 @@ func (q *question) fieldOrder(interesting map[string]bool) []string {
 			appeared = append(appeared, name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(interesting)) {
-		for _, template := range [][]issuer.Piece{q.pieces(name), q.also(name)} {
-			previous := ""
-			for _, piece := range template {
-				if piece.Field == "" {
-					continue
-				}
-				meet(piece.Field)
-				if previous != "" {
-					before[piece.Field][previous] = true
-				}
-				previous = piece.Field
+	follow := func(template []issuer.Piece) {
+		previous := ""
+		for _, piece := range template {
+			if piece.Field == "" {
+				continue
 			}
+			meet(piece.Field)
+			if previous != "" {
+				before[piece.Field][previous] = true
+			}
+			previous = piece.Field
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(interesting)) {
+		follow(q.pieces(name))
+		follow(q.also(name))
+	}
+	for _, term := range q.lower.terms {
+		if template, known := q.template(term); known {
+			follow(template)
 		}
 	}
 	var order []string
@@ -440,6 +448,9 @@ func (q *question) leaf(l *leaf, may bool) (node, error) {
 	}
 	if l.formula != nil {
 		return q.formula(l.formula, may)
+	}
+	if l.compare != nil {
+		return q.compared(l.compare, may)
 	}
 	if !l.pointer {
 		return q.at(l.paths[0], wanted, may)

@@ -349,7 +349,7 @@ func TestFormulaOfDocumentedConditions(t *testing.T) {
 		`assertion.project_path.split('/')[1] == 'a'`:       `{"op":"test","test":{"path":["assertion","project_path"],"through":[{"func":"split","args":["/"],"index":1}],"values":["a"]}}`,
 		`['a/', 'b/'].exists(p, assertion.x.startsWith(p))`: `{"op":"any","of":[{"op":"test","test":{"path":["assertion","x"],"language":{"prefix":"a/"}}},{"op":"test","test":{"path":["assertion","x"],"language":{"prefix":"b/"}}}]}`,
 		`assertion.groups.exists(g, g.startsWith('a/'))`:    `{"op":"some","of":[{"op":"test","test":{"path":["g#1"],"language":{"prefix":"a/"}}}],"over":{"path":["assertion","groups"]},"var":"g#1"}`,
-		`assertion.actor == assertion.owner`:                `{"op":"unknown","reason":"1:29: compares two claims"}`,
+		`assertion.actor == assertion.owner`:                `{"op":"compare","compare":{"left":{"path":["assertion","actor"]},"right":{"path":["assertion","owner"]},"how":"equals"}}`,
 		`has(assertion.environment) ? assertion.environment == 'p' : true`: `{"op":"any","of":[` +
 			`{"op":"all","of":[{"op":"test","test":{"path":["assertion","environment"],"present":true}},{"op":"test","test":{"path":["assertion","environment"],"values":["p"]}}]},` +
 			`{"op":"not","of":[{"op":"test","test":{"path":["assertion","environment"],"present":true}}]}]}`,

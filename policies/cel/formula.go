@@ -16,6 +16,8 @@ type Formula struct {
 	Of []Formula `json:"of,omitempty"`
 	// Test belongs to Leaf.
 	Test *Test `json:"test,omitempty"`
+	// Compare belongs to Compares.
+	Compare *Comparison `json:"compare,omitempty"`
 	// Over and Var belong to Some and Every: Of[0] is asked of each element of the
 	// list (or key of the map) at Over, where it stands as the path [Var].
 	Over *Place `json:"over,omitempty"`
@@ -30,13 +32,15 @@ type Op string
 // All of nothing is true, Any of nothing is false. Every is satisfied by an
 // empty list and not by what is neither list nor map nor the empty text.
 const (
-	All     Op = "all"
-	AnyOf   Op = "any"
-	Not     Op = "not"
-	Some    Op = "some"
-	Every   Op = "every"
-	Leaf    Op = "test"
-	Unknown Op = "unknown"
+	All   Op = "all"
+	AnyOf Op = "any"
+	Not   Op = "not"
+	Some  Op = "some"
+	Every Op = "every"
+	Leaf  Op = "test"
+	// Compares asks of two places how their values stand to each other.
+	Compares Op = "compare"
+	Unknown  Op = "unknown"
 )
 
 // Place is where a test finds its value.
@@ -46,6 +50,24 @@ type Place struct {
 	// Through are applied in order to the text found there. The value is absent
 	// when one of them finds no text or no such piece.
 	Through []Transform `json:"through,omitempty"`
+	// Parts, in place of both, are texts put together. The value is absent when
+	// one of them is no text.
+	Parts []Part `json:"parts,omitempty"`
+}
+
+// Part is a constant or what stands at a place.
+type Part struct {
+	Text  string `json:"text,omitempty"`
+	Place *Place `json:"place,omitempty"`
+}
+
+// Comparison is satisfied when both values are there and Left stands to Right as How says.
+type Comparison struct {
+	Left  Place `json:"left"`
+	Right Place `json:"right"`
+	// How is "equals", of values of any type, or of two texts "starts", "ends" or
+	// "contains": Left starts with Right, and so on.
+	How string `json:"how"`
 }
 
 // Transform makes a text of a text.
@@ -186,8 +208,22 @@ func (p Place) through(t Transform) Place {
 	return Place{Path: p.Path, Through: append(slices.Clone(p.Through), t)}
 }
 
+// computed tells whether the value is a text that was made of others.
+func (p Place) computed() bool { return len(p.Through)+len(p.Parts) > 0 }
+
+func (p Part) equal(q Part) bool {
+	if p.Place == nil || q.Place == nil {
+		return p.Place == q.Place && p.Text == q.Text
+	}
+	return p.Place.equal(*q.Place)
+}
+
+func compare(left, right Place, how string) Formula {
+	return Formula{Op: Compares, Compare: &Comparison{Left: left, Right: right, How: how}}
+}
+
 func (p Place) equal(q Place) bool {
-	return slices.Equal(p.Path, q.Path) && slices.EqualFunc(p.Through, q.Through, func(a, b Transform) bool {
+	return slices.EqualFunc(p.Parts, q.Parts, Part.equal) && slices.Equal(p.Path, q.Path) && slices.EqualFunc(p.Through, q.Through, func(a, b Transform) bool {
 		return a.Func == b.Func && a.Index == b.Index && slices.Equal(a.Args, b.Args)
 	})
 }

@@ -1,6 +1,7 @@
 package cel
 
 import (
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
@@ -52,6 +53,8 @@ func (f Formula) ask(vars map[string]any) verdict {
 		return f.quantify(vars)
 	case Leaf:
 		return verdict(2 * boolInt(f.Test.holds(vars)))
+	case Compares:
+		return verdict(2 * boolInt(f.Compare.holds(vars)))
 	}
 	return maybe
 }
@@ -102,7 +105,37 @@ func (f Formula) quantify(vars map[string]any) verdict {
 	return result
 }
 
+func (c Comparison) holds(vars map[string]any) bool {
+	left, ok := c.Left.find(vars)
+	right, there := c.Right.find(vars)
+	if !ok || !there {
+		return false
+	}
+	if c.How == "equals" {
+		return reflect.DeepEqual(left, right)
+	}
+	x, isText := left.(string)
+	y, areTexts := right.(string)
+	holds := map[string]func(string, string) bool{"starts": strings.HasPrefix, "ends": strings.HasSuffix, "contains": strings.Contains}
+	return isText && areTexts && holds[c.How](x, y)
+}
+
 func (p Place) find(vars map[string]any) (any, bool) {
+	if len(p.Parts) > 0 {
+		whole := ""
+		for _, part := range p.Parts {
+			text, ok := any(part.Text), true
+			if part.Place != nil {
+				text, ok = part.Place.find(vars)
+			}
+			piece, isText := text.(string)
+			if !ok || !isText {
+				return nil, false
+			}
+			whole += piece
+		}
+		return whole, true
+	}
 	var at any = vars
 	for _, name := range p.Path {
 		m, ok := at.(map[string]any)

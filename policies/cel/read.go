@@ -91,11 +91,19 @@ func (r *reader) call(e ast.Expr) (whenTrue, whenFalse Formula, ok bool) {
 		bt, bf := r.truth(args[2])
 		return anyOf(all(ct, at), all(cf, bt)), anyOf(all(ct, af), all(cf, bf)), true
 	case operators.Equals:
+		if t, f, ok := r.sized(e, args); ok {
+			return t, f, true
+		}
 		t, f := r.equality(args[0], args[1])
 		return t, f, true
 	case operators.NotEquals:
+		if t, f, ok := r.sized(e, args); ok {
+			return f, t, true
+		}
 		t, f := r.equality(args[0], args[1])
 		return f, t, true
+	case operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:
+		return r.sized(e, args)
 	case operators.In:
 		t, f := r.membership(args[0], args[1])
 		return t, f, true
@@ -155,8 +163,7 @@ func (r *reader) equality(a, b ast.Expr) (whenTrue, whenFalse Formula) {
 			case x.Place.equal(*y.Place):
 				return present(*x.Place), never
 			}
-			f := r.unknown(b, "compares two claims")
-			return f, f
+			return where(all(present(*x.Place), present(*y.Place)), compare(*x.Place, *y.Place, "equals"))
 		})
 	})
 }
@@ -174,8 +181,12 @@ func (r *reader) membership(x, xs ast.Expr) (whenTrue, whenFalse Formula) {
 			if in.Place == nil {
 				return never, never
 			}
-			if len(in.Place.Through) > 0 {
+			if in.Place.computed() {
 				return never, never // a text, never a list or a map
+			}
+			if r.isMap(*in.Place) {
+				key, ok := c.Value.(string)
+				return where(always, all(decided(ok), present(in.Place.member(key))))
 			}
 			found := leaf(Test{Place: *in.Place, Elements: []any{c.Value}})
 			if key, ok := c.Value.(string); ok {
@@ -193,8 +204,7 @@ func (r *reader) oneOf(x ast.Expr, elements []ast.Expr) (whenTrue, whenFalse For
 	for _, element := range elements {
 		cases := r.cases(element)
 		if len(cases) != 1 || cases[0].Place != nil || cases[0].Reason != "" || !cases[0].When.always() {
-			f := r.unknown(element, "a list of other than constants")
-			return f, f
+			return r.oneOfEach(x, elements)
 		}
 		values = append(values, cases[0].Value)
 	}
@@ -213,13 +223,28 @@ func (r *reader) oneOf(x ast.Expr, elements []ast.Expr) (whenTrue, whenFalse For
 	})
 }
 
+// oneOfEach asks of each element whether it is the one.
+func (r *reader) oneOfEach(x ast.Expr, elements []ast.Expr) (whenTrue, whenFalse Formula) {
+	var ts, fs, there []Formula
+	for _, element := range elements {
+		var is []Formula
+		for _, c := range r.cases(element) {
+			is = append(is, all(c.When, defined(c)))
+		}
+		there = append(there, anyOf(is...))
+		t, f := r.equality(x, element)
+		ts, fs = append(ts, t), append(fs, f)
+	}
+	whole := all(there...)
+	return all(whole, anyOf(ts...)), all(whole, all(fs...))
+}
+
 // language is startsWith and its like. A constant that is not a text, or a
 // pattern that does not compile, is an error: neither true nor false.
 func (r *reader) language(e, x, arg ast.Expr) (whenTrue, whenFalse Formula) {
 	return r.each(arg, func(a Case) (Formula, Formula) {
 		if a.Place != nil {
-			f := r.unknown(arg, "a claim as pattern")
-			return f, f
+			return r.compared(e, x, arg, *a.Place)
 		}
 		text, ok := a.Value.(string)
 		if !ok {
@@ -237,6 +262,106 @@ func (r *reader) language(e, x, arg ast.Expr) (whenTrue, whenFalse Formula) {
 			return decided(ok && l.holds(s)), decided(ok && !l.holds(s))
 		})
 	})
+}
+
+// compared is startsWith and its like with a claim for what is looked for.
+func (r *reader) compared(e, x, arg ast.Expr, sought Place) (whenTrue, whenFalse Formula) {
+	how := map[string]string{overloads.StartsWith: "starts", overloads.EndsWith: "ends", overloads.Contains: "contains"}[e.AsCall().FunctionName()]
+	return r.each(x, func(c Case) (Formula, Formula) {
+		if how == "" || c.Place == nil {
+			f := r.unknown(arg, "a claim as pattern")
+			return f, f
+		}
+		return where(all(typed(*c.Place, "string"), typed(sought, "string")), compare(*c.Place, sought, how))
+	})
+}
+
+// sized is a comparison of a size with a constant: a text's is a language. A list's or a
+// map's is not looked at.
+func (r *reader) sized(e ast.Expr, args []ast.Expr) (whenTrue, whenFalse Formula, ok bool) {
+	of, bound := args[0], args[1]
+	lengths := lengthsOf(e.AsCall().FunctionName(), false)
+	if !isSize(of) {
+		of, bound = bound, of
+		lengths = lengthsOf(e.AsCall().FunctionName(), true)
+	}
+	if !isSize(of) || bound.Kind() != ast.LiteralKind {
+		return Formula{}, Formula{}, false
+	}
+	n, isInt := bound.AsLiteral().(types.Int)
+	if !isInt || n < -maxLength || n > maxLength {
+		return Formula{}, Formula{}, false
+	}
+	language, some := lengths(int(n))
+	whenTrue, whenFalse = r.each(children(of)[0], func(c Case) (Formula, Formula) {
+		if c.Place == nil {
+			text, isText := c.Value.(string)
+			return decided(isText && some && language.holds(text)), decided(isText && !(some && language.holds(text)))
+		}
+		fits := never
+		if some {
+			fits = leaf(Test{Place: *c.Place, Language: &language})
+		}
+		t, f := where(typed(*c.Place, "string"), fits)
+		if c.Place.computed() {
+			return t, f
+		}
+		other := all(anyOf(typed(*c.Place, "list"), typed(*c.Place, "map")), r.unknown(e, "the size of a list or a map"))
+		return anyOf(t, other), anyOf(f, other)
+	})
+	return whenTrue, whenFalse, true
+}
+
+// maxLength bounds the lengths that RE2 can count.
+const maxLength = 998
+
+func isSize(e ast.Expr) bool {
+	return e.Kind() == ast.CallKind && e.AsCall().FunctionName() == overloads.Size && len(children(e)) == 1
+}
+
+// lengthsOf returns the texts whose length stands to a number as an operator says, or with
+// turned the number to the length; false where there are none.
+func lengthsOf(operator string, turned bool) func(n int) (Language, bool) {
+	if turned {
+		switch operator {
+		case operators.Less:
+			operator = operators.Greater
+		case operators.LessEquals:
+			operator = operators.GreaterEquals
+		case operators.Greater:
+			operator = operators.Less
+		case operators.GreaterEquals:
+			operator = operators.LessEquals
+		}
+	}
+	return func(n int) (Language, bool) {
+		least, most := 0, -1
+		switch operator {
+		case operators.Equals, operators.NotEquals:
+			least, most = n, n
+		case operators.Less:
+			most = n - 1
+		case operators.LessEquals:
+			most = n
+		case operators.Greater:
+			least = n + 1
+		case operators.GreaterEquals:
+			least = n
+		}
+		bounded := most >= 0
+		if least < 0 && operator != operators.Equals && operator != operators.NotEquals {
+			least = 0
+		}
+		unbounded := operator == operators.Greater || operator == operators.GreaterEquals
+		if least < 0 || !bounded && !unbounded {
+			return Language{}, false
+		}
+		pattern := fmt.Sprintf(`\A(?s:.{%d,})\z`, least)
+		if bounded {
+			pattern = fmt.Sprintf(`\A(?s:.{%d,%d})\z`, least, most)
+		}
+		return Language{Pattern: &pattern}, true
+	}
 }
 
 // spelled is bool(x).
@@ -257,7 +382,7 @@ func (r *reader) presence(e ast.Expr) (whenTrue, whenFalse Formula) {
 		if c.Place == nil {
 			return never, always
 		}
-		if len(c.Place.Through) > 0 {
+		if c.Place.computed() {
 			return never, present(*c.Place)
 		}
 		if cases, ok := r.memberCases(*c.Place, sel.FieldName()); ok {
@@ -308,7 +433,7 @@ func (r *reader) quantifier(e ast.Expr) (whenTrue, whenFalse Formula) {
 		return r.quantifyConstants(m)
 	}
 	return r.each(m.over, func(c Case) (Formula, Formula) {
-		if c.Place == nil || len(c.Place.Through) > 0 {
+		if c.Place == nil || c.Place.computed() {
 			f := r.unknown(m.over, "a macro over a text")
 			return f, f
 		}
@@ -415,7 +540,7 @@ func (r *reader) member(e, of ast.Expr, name string) []Case {
 		switch {
 		case c.Reason != "":
 			out = append(out, c)
-		case c.Place == nil || len(c.Place.Through) > 0:
+		case c.Place == nil || c.Place.computed():
 			// a text has no members: an error
 		default:
 			if cases, ok := r.memberCases(*c.Place, name); ok {
@@ -546,17 +671,56 @@ func (r *reader) transformed(e, of ast.Expr, t Transform) []Case {
 	return out
 }
 
-// concatenation knows the sum of two constant texts.
+// concatenation is the sum of texts. Of what is no text, a list for example, it is not
+// looked at.
 func (r *reader) concatenation(e ast.Expr, args []ast.Expr) []Case {
-	a, b := r.cases(args[0]), r.cases(args[1])
-	if len(a) == 1 && len(b) == 1 {
-		x, isText := a[0].Value.(string)
-		y, areTexts := b[0].Value.(string)
-		if isText && areTexts {
-			return []Case{{When: all(a[0].When, b[0].When), Value: x + y}}
+	var out []Case
+	for _, a := range r.cases(args[0]) {
+		for _, b := range r.cases(args[1]) {
+			out = append(out, r.joined(e, a, b)...)
 		}
 	}
-	return []Case{{When: always, Reason: r.reason(e, "joins texts")}}
+	if len(out) > maxCases {
+		return []Case{{When: always, Reason: r.reason(e, "a value of more than %d cases", maxCases)}}
+	}
+	return out
+}
+
+func (r *reader) joined(e ast.Expr, a, b Case) []Case {
+	when := all(a.When, b.When)
+	if a.Reason != "" || b.Reason != "" {
+		return []Case{{When: when, Reason: a.Reason + b.Reason}}
+	}
+	parts := slices.Concat(partsOf(a), partsOf(b))
+	x, isText := a.Value.(string)
+	y, areTexts := b.Value.(string)
+	switch {
+	case isText && areTexts:
+		return []Case{{When: when, Value: x + y}}
+	case a.Place == nil && !isText || b.Place == nil && !areTexts:
+		return []Case{{When: when, Reason: r.reason(e, "joins other than texts")}}
+	case isText || areTexts || a.Place.computed() || b.Place.computed():
+		// A text with what is none is an error.
+		return []Case{{When: when, Place: &Place{Parts: parts}}}
+	}
+	texts := all(typed(*a.Place, "string"), typed(*b.Place, "string"))
+	return []Case{
+		{When: all(when, texts), Place: &Place{Parts: parts}},
+		{When: all(when, present(*a.Place), present(*b.Place), not(texts)), Reason: r.reason(e, "joins other than texts")},
+	}
+}
+
+func partsOf(c Case) []Part {
+	switch text, isText := c.Value.(string); {
+	case isText:
+		return []Part{{Text: text}}
+	case c.Place == nil:
+		return nil
+	case len(c.Place.Parts) > 0:
+		return c.Place.Parts
+	default:
+		return []Part{{Place: c.Place}}
+	}
 }
 
 func languageOf(function, text string) (Language, bool) {

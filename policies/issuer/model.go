@@ -162,6 +162,8 @@ type Choice struct {
 	Orders       int               `json:"orders,omitempty"`
 	Alternatives []Alternative     `json:"alternatives"`
 	Components   map[string]string `json:"components,omitempty"`
+	// First are the components of which one must come first; any may where it is empty.
+	First []string `json:"first,omitempty"`
 	// Finer are covers, by name, that together stand for all that another one does.
 	Finer   map[string][]Alternative `json:"finer,omitempty"`
 	Sources []string                 `json:"sources,omitempty"`
