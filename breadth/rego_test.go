@@ -81,7 +81,7 @@ func oddValues() []any {
 func oddTokens() []map[string]any {
 	tokens := []map[string]any{{}}
 	for _, x := range oddValues() {
-		tokens = append(tokens, map[string]any{"x": x}, map[string]any{"y": x}, map[string]any{"x": x, "y": "a"}, map[string]any{"x": "a", "y": x}, map[string]any{"x": x, "y": x})
+		tokens = append(tokens, map[string]any{"x": x}, map[string]any{"x": x, "y": "a"}, map[string]any{"x": "a", "y": x})
 	}
 	return tokens
 }
@@ -91,7 +91,7 @@ func plainTokens() []map[string]any {
 	var tokens []map[string]any
 	plain := []any{"absent", "", "a", "b", "A", "a/b", "a/b/c", "/", "x-a", "aa", "1", "true", []any{}, []any{"a"}, []any{"b", "a"}, []any{"b"}, []any{"", "a/b"}}
 	for _, x := range plain {
-		for _, y := range plain {
+		for _, y := range []any{"absent", "a", "b", []any{"a"}} {
 			token := map[string]any{"x": x, "y": y}
 			maps.DeleteFunc(token, func(_ string, value any) bool { return value == "absent" })
 			tokens = append(tokens, token)
@@ -607,6 +607,36 @@ func marshalled(value any) string {
 		return "[" + string(text) + "]"
 	}
 	return string(text)
+}
+
+// A rule of so many cases that nobody wants to follow them ends undecided, and soon; one
+// that only has many claims is followed.
+func TestManyCasesEndUndecided(t *testing.T) {
+	bundle := openBundle(t)
+	var bound, nested []string
+	for i := range 12 {
+		bound = append(bound, fmt.Sprintf(`"c%d": ["a", "b", "c"]`, i))
+		nested = append(nested, fmt.Sprintf("some v%d in names\n\tinput.claims[v%d] != input.claims.ref", i, i))
+	}
+	for name, c := range map[string]struct {
+		rules string
+		want  breadth.Verdict
+	}{
+		"every claim of a table": {"bound := {" + strings.Join(bound, ", ") + `, "project_path": ["acme/app"]}` + "\n\nallow if {\n\tevery c, vs in bound {\n\t\tinput.claims[c] in vs\n\t}\n}", breadth.Dead},
+		"nested loops":           {`names := ["` + strings.Join(slices.Sorted(maps.Keys(wants())), `", "`) + "\"]\n\nallow if {\n\t" + strings.Join(nested, "\n\t") + "\n}", breadth.Undecided},
+	} {
+		t.Run(name, func(t *testing.T) {
+			result, err := breadth.New(bundle).Analyse(context.Background(), breadth.Subject{
+				Limits: patient, Role: regoRole(t, bundle, c.rules), Issuer: "https://gitlab.com", Now: testNow,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result.Verdict != c.want {
+				t.Errorf("want %s, got %s: %q", c.want, result.Verdict, result.Why)
+			}
+		})
+	}
 }
 
 // What is not understood of two roles is the same only where all of them is.
