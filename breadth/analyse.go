@@ -273,6 +273,9 @@ func (a *analysis) prepare() error {
 			a.rest("the scope was not given and is taken from the role: " + a.scope.String())
 		}
 	}
+	if a.readsNow {
+		a.rest("the rules read the time: the answer is that of " + a.Now.UTC().Format(time.RFC3339))
+	}
 	if len(a.facts.Ignored) > 0 {
 		a.rest("facts that say nothing about these tokens were passed over: " + strings.Join(a.facts.Ignored, ", "))
 	}

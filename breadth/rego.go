@@ -21,8 +21,8 @@ const maxOutcomes = 16
 
 // regoReader reads what rules written in Rego ask of a token, off the compiled rules: there
 // every call has its operands in variables, so that what is evaluated before a negation, and
-// is undefined for a claim that is absent, stands before it. Residuals of partial evaluation
-// do not keep that apart. What does not depend on the token is evaluated by OPA itself.
+// is undefined for a claim that is absent, stands before it. What does not depend on the token
+// is evaluated by OPA itself.
 type regoReader struct {
 	ctx      context.Context
 	compiler *ast.Compiler
