@@ -475,7 +475,9 @@ func (a *analysis) build() error {
 	if err := a.lowerRole(); err != nil {
 		return err
 	}
-	a.number()
+	if err := a.number(); err != nil {
+		return err
+	}
 	seen := map[string]bool{}
 	for _, release := range a.releases() {
 		shapes := variants(a.model, release, a.facts, a.interesting, a.mentions, a.subjects())

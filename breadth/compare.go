@@ -7,8 +7,11 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/trustcheck/trustcheck"
+	"github.com/trustcheck/trustcheck/breadth/language"
 	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/policies/issuer"
 )
@@ -54,13 +57,72 @@ type Difference struct {
 }
 
 // Compare answers what after newly admits and newly refuses; no role, on one side, is a
-// role that admits nothing. Issuer, model, scope, facts, time and limits are after's; a
-// scope that is not given is inferred from before, whose change it is.
+// role that admits nothing. Model, scope, facts, time and limits are after's; a scope that is
+// not given is inferred from before, whose change it is. The tokens are those of every issuer
+// that either role names, and of after's Issuer.
 func (a *Analyser) Compare(ctx context.Context, before, after Subject) (*Change, error) {
+	issuers, err := issuersOf(before, after)
+	if err != nil {
+		return nil, err
+	}
 	limit := cmp.Or(after.Limits.Deadline, DefaultDeadline)
-	ctx, cancel := context.WithTimeout(ctx, 2*limit)
+	ctx, cancel := context.WithTimeout(ctx, 2*limit*time.Duration(len(issuers)))
 	defer cancel()
-	asked := after
+	var change *Change
+	for _, iss := range issuers {
+		asked := after
+		if asked.Issuer = iss; after.Issuer != "" && iss != issuers[0] {
+			asked.Model = ""
+		}
+		one, err := a.compare(ctx, before, after, asked)
+		if err != nil {
+			return nil, err
+		}
+		change = change.with(one)
+	}
+	change.Verdict = change.relation()
+	return change, nil
+}
+
+// issuersOf are the issuers that a subject gives or either role names; one that is "" where
+// none does.
+func issuersOf(before, after Subject) ([]string, error) {
+	var all []string
+	if after.Issuer != "" {
+		all = append(all, asMinted(after.Issuer))
+	}
+	for _, role := range []*bundles.Role{after.Role, before.Role} {
+		if role == nil {
+			continue
+		}
+		stages, err := role.Stages()
+		if err != nil {
+			return nil, err
+		}
+		if stages, err = neutral(stages); err != nil {
+			return nil, err
+		}
+		for s := range stages {
+			for _, way := range stages[s].Ways {
+				for c := range way.Conditions {
+					if claimOf(&way.Conditions[c]) != "iss" {
+						continue
+					}
+					for _, iss := range textsIn(way.Conditions[c].Values) {
+						all = append(all, asMinted(iss))
+					}
+				}
+			}
+		}
+	}
+	if all = merged(nil, all); len(all) == 0 {
+		all = append(all, "")
+	}
+	return all, nil
+}
+
+// compare answers about the tokens of one issuer.
+func (a *Analyser) compare(ctx context.Context, before, after, asked Subject) (*Change, error) {
 	change := &Change{}
 	for _, direction := range []struct {
 		more, less Subject
@@ -96,8 +158,22 @@ func (a *Analyser) Compare(ctx context.Context, before, after Subject) (*Change,
 		change.RestsOn = merged(change.RestsOn, work.result.RestsOn)
 		change.Why = merged(change.Why, work.result.Why)
 	}
-	change.Verdict = change.relation()
 	return change, nil
+}
+
+// with adds what was found of another issuer's tokens. Scope and issuer are those of the
+// token that is told of first.
+func (c *Change) with(other *Change) *Change {
+	if c == nil {
+		return other
+	}
+	if c.Admitted == nil && (other.Admitted != nil || c.Refused == nil && other.Refused != nil) {
+		c, other = other, c
+	}
+	c.Admitted, c.Refused = cmp.Or(c.Admitted, other.Admitted), cmp.Or(c.Refused, other.Refused)
+	c.Broader, c.Narrower = merged(c.Broader, other.Broader), merged(c.Narrower, other.Narrower)
+	c.RestsOn, c.Why = merged(c.RestsOn, other.RestsOn), merged(c.Why, other.Why)
+	return c
 }
 
 func merged(list, more []string) []string {
@@ -138,9 +214,13 @@ type comparison struct {
 	// shared numbers what the analysis does not look into, by what it is: a token that has
 	// it for the one role has it for the other.
 	shared map[string]int
-	// sources name these for people, by number; sides counts the roles that have them.
-	sources []string
-	sides   []map[bool]bool
+	// sources name these for people, by number; sides counts the roles that have them, and
+	// compared holds those that compare a key of AWS with texts.
+	sources  []string
+	sides    []map[bool]bool
+	compared map[int]*bundles.Condition
+	// implied are pairs of numbers of which the first never holds without the second.
+	implied [][2]int
 }
 
 // stageRange is the stages of one of two roles.
@@ -182,8 +262,8 @@ func (a *analysis) readLess() error {
 	return nil
 }
 
-// differ looks for a token that the role accepts and the other refuses. That none could be
-// told leaves the result's Why.
+// differ looks for a token that the role accepts and the other refuses, those outside the
+// scope first and a recycler's last. That none could be told leaves the result's Why.
 func (a *analysis) differ() (*Difference, error) {
 	if a.Role.Refused != "" || a.same() {
 		return nil, nil
@@ -191,27 +271,52 @@ func (a *analysis) differ() (*Difference, error) {
 	if err := a.build(); err != nil {
 		return nil, err
 	}
-	possible, _, err := a.find(may, func(q *ready) node { return q.forms.all(q.beyond[may], q.world[may]) })
+	possible, err := a.possibly(func(q *ready) node { return q.forms.any(q.world[may], q.attackers[Recycler][may]) })
 	if err != nil || possible == nil {
 		return nil, err
 	}
-	for _, name := range []string{Outsider, Lookalike, Sibling, Developer, ForkMR, Lured, "", Recycler} {
-		if name != "" && !a.defines(name) {
-			continue
-		}
-		for _, outside := range []bool{true, false} {
-			difference, err := a.differs(name, outside)
+	someone := []string{Outsider, Lookalike, Sibling, Developer, ForkMR, Lured, ""}
+	for _, circle := range []struct {
+		names   []string
+		outside bool
+	}{{someone, true}, {someone, false}, {[]string{Recycler}, true}, {[]string{Recycler}, false}} {
+		for _, name := range circle.names {
+			if name != "" && !a.defines(name) {
+				continue
+			}
+			difference, err := a.differs(name, circle.outside)
 			if err != nil {
 				return nil, err
 			}
-			if difference != nil {
-				a.less.parts = a.compareProfiles()
-				return difference, nil
+			if difference == nil {
+				continue
 			}
+			a.less.parts = a.compareProfiles()
+			if difference.Token.Inside || name == Recycler {
+				return difference, a.perhapsOutside()
+			}
+			return difference, nil
 		}
 	}
 	a.undecided(a.doubtful(possible)...)
 	return nil, nil
+}
+
+// possibly looks for a token that perhaps exists, of those who are asked about, on which the
+// roles perhaps differ.
+func (a *analysis) possibly(who func(*ready) node) (*hit, error) {
+	found, _, err := a.find(may, func(q *ready) node { return q.forms.all(q.beyond[may], who(q)) })
+	return found, err
+}
+
+// perhapsOutside notes that a token outside the scope perhaps does what one inside surely
+// does.
+func (a *analysis) perhapsOutside() error {
+	possible, err := a.possibly(circle("", true, may))
+	if err == nil && possible != nil {
+		a.undecided("whether a token outside the scope does so too: " + a.sketch(possible))
+	}
+	return err
 }
 
 // same reports whether both roles say the same, in whatever order.
@@ -242,6 +347,7 @@ func (a *analysis) differs(attacker string, outside bool) (*Difference, error) {
 		gets = "gets in"
 	}
 	difference := &Difference{Attacker: attacker, Token: token, Who: a.sentence(a.who(attacker, token, gets), token)}
+	a.budget = 2 * a.search
 	difference.Regions, difference.Complete, err = a.regions(found, admitted, circle(attacker, outside, may))
 	if limited(err) {
 		err = nil
@@ -298,10 +404,11 @@ func (a *analysis) content(of stageRange) []string {
 
 // number gives every condition of both roles the number of what it says, by which the two
 // share what the analysis does not look into.
-func (a *analysis) number() {
+func (a *analysis) number() error {
 	if a.less == nil {
-		return
+		return nil
 	}
+	a.less.compared = map[int]*bundles.Condition{}
 	for s := range a.leaves {
 		for w := range a.leaves[s] {
 			for c := range a.leaves[s][w] {
@@ -312,11 +419,61 @@ func (a *analysis) number() {
 					a.less.shared[key] = n
 					a.less.sources = append(a.less.sources, said(a.condition(s, w, c)))
 					a.less.sides = append(a.less.sides, map[bool]bool{})
+					a.less.compared[n] = a.condition(s, w, c)
 				}
 				a.less.sides[n][s < a.less.from] = true
 			}
 		}
 	}
+	return a.implications()
+}
+
+// implications finds the conditions that compare one key of AWS, whatever that holds, with
+// fewer texts than another.
+func (a *analysis) implications() error {
+	type comparing struct {
+		read    keyLeaf
+		key     string
+		matches *language.Language
+	}
+	var all []int
+	known := map[int]comparing{}
+	for n := range a.less.sources {
+		c := a.less.compared[n]
+		read, texts := comparesKey(c)
+		if texts == nil {
+			continue
+		}
+		matches, doubtful, err := a.lower.matching(c, &read)
+		if err != nil {
+			return err
+		}
+		if matches == nil || !doubtful.Empty() {
+			continue
+		}
+		read.Op, read.Values, read.Pattern = "", nil, ""
+		known[n] = comparing{read, fmt.Sprint(read), matches}
+		all = append(all, n)
+	}
+	for _, n := range all {
+		for _, m := range all {
+			fewer, more := known[n], known[m]
+			if n == m || fewer.key != more.key {
+				continue
+			}
+			if fewer.read.Negated {
+				fewer, more = more, fewer
+			}
+			within, err := a.lower.limits.Subset(a.ctx, fewer.matches, more.matches)
+			if err != nil {
+				return err
+			}
+			if within {
+				a.less.implied = append(a.less.implied, [2]int{n, m})
+			}
+		}
+	}
+	return nil
 }
 
 // key tells conditions apart. What a condition that reads no claim comes to may depend on
@@ -345,6 +502,15 @@ func (q *question) share(numbers int) error {
 		q.fields = append(q.fields, field)
 	}
 	return nil
+}
+
+// holds says that the condition of a number holds.
+func (q *question) holds(number int) (node, error) {
+	one, err := q.lower.exact("1")
+	if err != nil {
+		return no, err
+	}
+	return q.reads([]issuer.Piece{{Field: sharedName(number)}}, one, true), nil
 }
 
 func sharedName(number int) string { return fmt.Sprintf("?%d", number) }
@@ -376,7 +542,19 @@ func (a *analysis) hold(r *ready) error {
 	if a.less.Role == nil || a.less.Role.Refused != "" {
 		less, r.less = no, no
 	}
-	r.beyond[may] = r.forms.all(more, r.forms.not(less))
+	parts := []node{more, r.forms.not(less)}
+	for _, pair := range a.less.implied {
+		first, err := r.holds(pair[0])
+		if err != nil {
+			return err
+		}
+		second, err := r.holds(pair[1])
+		if err != nil {
+			return err
+		}
+		parts = append(parts, r.forms.any(r.forms.not(first), second))
+	}
+	r.beyond[may] = r.forms.all(parts...)
 	r.beyond[must] = r.forms.all(surely, r.forms.not(r.less))
 	// What the roles read in another order has its number.
 	r.unordered = false
@@ -399,13 +577,9 @@ func (a *analysis) exact(q *question, stages stageRange) (node, error) {
 		if perhaps == surely && !opaque {
 			return surely, nil
 		}
-		one, err := q.lower.exact("1")
-		if err != nil {
-			return no, err
-		}
-		holds := q.reads([]issuer.Piece{{Field: sharedName(a.less.shared[a.key(c, stage)])}}, one, true)
-		if opaque {
-			return holds, nil
+		holds, err := q.holds(a.less.shared[a.key(c, stage)])
+		if err != nil || opaque {
+			return holds, err
 		}
 		return q.forms.any(surely, q.forms.all(holds, perhaps)), nil
 	})
@@ -413,6 +587,10 @@ func (a *analysis) exact(q *question, stages stageRange) (node, error) {
 
 // compareProfiles says in which parts of the tokens the role is broader than the other.
 func (a *analysis) compareProfiles() []string {
+	if a.less.Role == nil {
+		return nil
+	}
+	a.budget = 2 * a.search
 	more, err := a.profile(func(q *ready) node { return q.role[may] })
 	if err != nil {
 		return nil
@@ -450,11 +628,22 @@ func (c *comparison) numberOf(field string) (int, bool) {
 	return n, err == nil
 }
 
-// identity is what a condition says, without regard to where it stands and what is said of
-// it.
+// identity is what a condition says, without regard to where it stands, to what is said of
+// it and to the order of a list.
 func identity(c *bundles.Condition) string {
 	plain := *c
 	plain.Source, plain.Message, plain.Of = "", "", nil
+	if read, texts := comparesKey(c); texts != nil {
+		plain.Test, plain.Values, plain.Pattern, plain.Wanted = "", nil, "", texts
+		if !slices.ContainsFunc(texts, func(text string) bool { return strings.ContainsAny(text, "*?") }) {
+			// Without a wildcard both are the same.
+			plain.Operator = strings.NewReplacer("StringLike", "StringEquals", "StringNotLike", "StringNotEquals").Replace(c.Operator)
+		}
+		read.Op, read.Values, read.Pattern = "", nil, ""
+		if text, err := json.Marshal(read); err == nil {
+			plain.Leaf = text
+		}
+	}
 	text, err := json.Marshal(plain)
 	if err != nil {
 		return fmt.Sprintf("%+v", plain)
@@ -464,4 +653,26 @@ func identity(c *bundles.Condition) string {
 		said += identity(&c.Of[i])
 	}
 	return said
+}
+
+// comparesKey reads a condition of AWS that compares a key with texts, each of which it
+// returns once and in order; nil where it is none.
+func comparesKey(c *bundles.Condition) (read keyLeaf, texts []string) {
+	if c.Analysis != "leaf" || !strings.Contains(c.Operator, "String") || json.Unmarshal(c.Leaf, &read) != nil {
+		return read, nil
+	}
+	var wanted []any
+	switch list, isList := c.Wanted.([]any); {
+	case read.Op == "in":
+		wanted = read.Values
+	case read.Op == "pattern" && isList:
+		wanted = list
+	case read.Op == "pattern":
+		wanted = []any{c.Wanted}
+	}
+	if texts = textsIn(wanted); len(texts) == 0 || len(texts) < len(wanted) {
+		return read, nil
+	}
+	slices.Sort(texts)
+	return read, slices.Compact(texts)
 }

@@ -44,7 +44,7 @@ func (p *Part) String() string {
 	var said string
 	switch {
 	case len(p.Values) > 0:
-		said = "exactly " + strings.Join(p.Values, " or ")
+		said = "exactly " + strings.Join(shownTexts(p.Values), " or ")
 	case p.Below:
 		said = p.Prefix + " or below"
 	case p.Prefix+p.Suffix != "":
@@ -60,6 +60,17 @@ func (p *Part) String() string {
 		said += ", or absent"
 	}
 	return said
+}
+
+// shownTexts shows an empty text as one.
+func shownTexts(texts []string) []string {
+	shown := slices.Clone(texts)
+	for i, text := range shown {
+		if text == "" {
+			shown[i] = `""`
+		}
+	}
+	return shown
 }
 
 // Within reports whether everything that p may be, q may be: whether a role is no broader
@@ -291,7 +302,14 @@ func (p Profile) beyond(other Profile, older bool) []string {
 		if older {
 			before, after = after, before
 		}
-		broader = append(broader, fmt.Sprintf("%s: %s → %s", p[i].Name, before, after))
+		switch {
+		case before != after:
+			broader = append(broader, fmt.Sprintf("%s: %s → %s", p[i].Name, before, after))
+		case older:
+			broader = append(broader, fmt.Sprintf("%s: fewer texts than before", p[i].Name))
+		default:
+			broader = append(broader, fmt.Sprintf("%s: more texts than before", p[i].Name))
+		}
 	}
 	return broader
 }

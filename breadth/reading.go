@@ -47,6 +47,9 @@ type lowering struct {
 	ctx    context.Context
 	limits language.Limits
 	cache  map[string]*language.Language
+	// named keeps the languages that the cache knows by their address: another must not
+	// come to stand there.
+	named map[*language.Language]bool
 	// issuer is the token's iss, now the time of the question, generic whether nothing is
 	// known of the issuer.
 	issuer  string
@@ -64,7 +67,7 @@ type lowering struct {
 }
 
 func newLowering(ctx context.Context) *lowering {
-	return &lowering{ctx: ctx, cache: map[string]*language.Language{}}
+	return &lowering{ctx: ctx, cache: map[string]*language.Language{}, named: map[*language.Language]bool{}}
 }
 
 var everything = reading{
@@ -332,10 +335,12 @@ func (l *lowering) exact(values ...string) (*language.Language, error) {
 }
 
 func (l *lowering) some(x *language.Language) (*language.Language, error) {
+	l.named[x] = true
 	return l.cached(fmt.Sprintf("some %p", x), func() (*language.Language, error) { return l.limits.Some(l.ctx, x) })
 }
 
 func (l *lowering) lists(x *language.Language) (*language.Language, error) {
+	l.named[x] = true
 	return l.cached(fmt.Sprintf("every %p", x), func() (*language.Language, error) { return l.limits.Every(l.ctx, x) })
 }
 

@@ -34,6 +34,8 @@ func (e Extent) String() string {
 	switch {
 	case e.Any:
 		return e.Name + " any"
+	case e.Is != nil && *e.Is == "":
+		return e.Name + ` ""`
 	case e.Is != nil:
 		return e.Name + " " + *e.Is
 	case e.Prefix+e.Suffix == "" && !e.More:

@@ -541,6 +541,9 @@ func (q *question) fixed(wanted *language.Language, may bool) node {
 // marked writes the wanted values of a claim that may have several types as texts of its
 // field.
 func (q *question) marked(value *issuer.Value, wanted reading, may bool) (*language.Language, error) {
+	for _, of := range []*language.Language{wanted.text, wanted.list, wanted.number} {
+		q.lower.named[of] = true
+	}
 	key := fmt.Sprintf("marked %+v %t %p %p %p %t%t%t%t%t", *value, may && value.Objects, wanted.text, wanted.list, wanted.number,
 		wanted.yes, wanted.no, wanted.null, wanted.absent, wanted.other)
 	return q.lower.cached(key, func() (*language.Language, error) {

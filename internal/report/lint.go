@@ -109,11 +109,17 @@ func line(text *strings.Builder, format string, arguments ...any) {
 	fmt.Fprintln(text, said)
 }
 
-// regionLines tells which tokens beside one that is shown fare alike, and whether these are
-// all of them.
+// maxRegions bounds how many regions are printed where there are more.
+const maxRegions = 4
+
+// regionLines tells which tokens beside one that is shown fare alike, of the same people and
+// on the same side of the scope, and whether these are all of them.
 func regionLines(text *strings.Builder, regions []breadth.Region, complete bool) {
+	if !complete {
+		regions = regions[:min(len(regions), maxRegions)]
+	}
 	for i := range regions {
-		line(text, "    every token with %s", &regions[i])
+		line(text, "    every such token with %s", &regions[i])
 	}
 	switch {
 	case len(regions) > 0 && complete:
