@@ -29,6 +29,10 @@ var configKeys = map[string]bool{
 // ownConfig marks a command that reads a configuration file of its own kind.
 const ownConfig = "own-config"
 
+// onlyFlag marks a flag that no key stands for: another command's of that name means
+// something else.
+const onlyFlag = "only-flag"
+
 // applyConfig sets the flags that were not given from the configuration file.
 func (s *shared) applyConfig(command *cobra.Command) error {
 	if command.Annotations[ownConfig] != "" {
@@ -78,7 +82,7 @@ func applyKey(command *cobra.Command, path string, key, value *yaml.Node) error 
 		return fmt.Errorf("%s:%d: %s: %w", path, value.Line, key.Value, err)
 	}
 	flag := command.Flags().Lookup(strings.ReplaceAll(key.Value, "_", "-"))
-	if flag == nil || flag.Changed {
+	if flag == nil || flag.Changed || flag.Annotations[onlyFlag] != nil {
 		return nil
 	}
 	if len(values) > 1 && flag.Value.Type() != "stringArray" {

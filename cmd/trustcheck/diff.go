@@ -48,6 +48,7 @@ func diffCommand(all *shared) *cobra.Command {
 	asked.add(command)
 	command.Flags().StringSliceVar(&failOn, "fail-on", []string{onAdmitted, onUndecided},
 		"fail on what is newly admitted, on broad (that only outside the scope), refused, undecided, or on none")
+	command.Flags().Lookup("fail-on").Annotations = map[string][]string{onlyFlag: {}}
 	return command
 }
 

@@ -233,6 +233,17 @@ func TestDiffReadsBothSidesOfAPlan(t *testing.T) {
 	}
 }
 
+func TestDiffTakesNoLevelOfLint(t *testing.T) {
+	role := map[string]string{"a.json": vaultText(`{"project_path":"acme/app"}`)}
+	diffOf(t, role, role)
+	if err := os.WriteFile(".trustcheck.yaml", []byte("fail_on: high\nissuer: https://gitlab.com\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errors := diffRun(t, "base", "head"); code != exitYes {
+		t.Errorf("want lint's fail_on passed over, got exit code %d with\n%s%s", code, out, errors)
+	}
+}
+
 func TestDiffPrintsStableJSON(t *testing.T) {
 	mine := vaultText(`{"project_path":"acme/app","ref":"main"}`)
 	_, out, _ := diffOf(t, map[string]string{"a.json": mine, "b.json": mine},
