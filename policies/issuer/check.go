@@ -96,20 +96,37 @@ type schema struct {
 	compiled map[string]*jsonschema.Schema
 }
 
-//go:embed gitlab/schema.json github/schema.json
+//go:embed */schema.json
 var files embed.FS
 
 var (
-	gitlabSchema = sync.OnceValue(func() *schema { return compile(GitLab, "CI_JOB_JWT", "CI_JOB_JWT_V2", "id_tokens") })
-	githubSchema = sync.OnceValue(func() *schema { return compile(GitHub) })
+	bitbucketSchema = schemaIn(Bitbucket)
+	buildkiteSchema = schemaIn(Buildkite)
+	circleCISchema  = schemaIn(CircleCI)
+	githubSchema    = schemaIn(GitHub)
+	gitlabSchema    = schemaIn(GitLab, "CI_JOB_JWT", "CI_JOB_JWT_V2", "id_tokens")
+	terraformSchema = schemaIn(Terraform, "workspace", "stack", "module")
 )
+
+// schemaIn compiles the schema in an issuer's folder, once.
+func schemaIn(name string, generations ...string) func() *schema {
+	return sync.OnceValue(func() *schema { return compile(name, generations...) })
+}
 
 func schemaOf(name string) *schema {
 	switch name {
-	case GitLab:
-		return gitlabSchema()
+	case Bitbucket:
+		return bitbucketSchema()
+	case Buildkite:
+		return buildkiteSchema()
+	case CircleCI:
+		return circleCISchema()
 	case GitHub:
 		return githubSchema()
+	case GitLab:
+		return gitlabSchema()
+	case Terraform:
+		return terraformSchema()
 	default:
 		return nil
 	}

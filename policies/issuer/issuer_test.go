@@ -67,15 +67,19 @@ func TestWrongTypePassesSilently(t *testing.T) {
 					continue // decides which generation is checked: TestGenerations
 				}
 				broken := maps.Clone(claims)
-				broken[claim] = true
+				wrong, got := any(true), "got the boolean true"
+				if _, right := claims[claim].(bool); right {
+					wrong, got = "true", `got the text "true"`
+				}
+				broken[claim] = wrong
 				named := 0
 				for _, w := range Check(name, broken) {
-					if w.Claim == claim && strings.Contains(w.Message, "got the boolean true") {
+					if w.Claim == claim && strings.Contains(w.Message, got) {
 						named++
 					}
 				}
 				if named == 0 {
-					t.Errorf("%s/%s: %s may be a boolean: %v", name, sample, claim, Check(name, broken))
+					t.Errorf("%s/%s: %s may be %v: %v", name, sample, claim, wrong, Check(name, broken))
 				}
 			}
 		}
@@ -89,8 +93,15 @@ func TestMissingClaimPassesSilently(t *testing.T) {
 			"deployment_tier", "environment_action", "target_audience"},
 		GitHub: {"check_run_id", "job_workflow_sha", "enterprise_id", "issuer_scope",
 			"repo_property_team", "repo_property_regions", "environment_node_id"},
+		Bitbucket: {"deploymentEnvironmentUuid", "pipelineRunUuid", "accountUuid", "branchName"},
+		Buildkite: {"jti", "build_tag", "organization_id", "pipeline_id", "cluster_id", "cluster_name", "queue_id", "queue_key", "build_id", "agent_tag:queue"},
+		CircleCI: {"oidc.circleci.com/org-id", "oidc.circleci.com/vcs-ref", "oidc.circleci.com/context-ids", "oidc.circleci.com/ssh-rerun",
+			"oidc.circleci.com/job-id", "oidc.circleci.com/pipeline-id", "oidc.circleci.com/pipeline-definition-id", "oidc.circleci.com/workflow-id"},
 	}
-	for name, sample := range map[string]string{GitLab: "id_tokens.environment", GitHub: "classic.environment"} {
+	for name, sample := range map[string]string{
+		GitLab: "id_tokens.environment", GitHub: "classic.environment", Bitbucket: "deployment",
+		Buildkite: "composite.tag-and-optional-claims", CircleCI: "V2", Terraform: "workspace",
+	} {
 		claims := samples(t, name)[sample]
 		for claim := range claims {
 			lacking := maps.Clone(claims)
@@ -124,6 +135,12 @@ func TestWarningsSayWhatWasWantedAndWhatCame(t *testing.T) {
 		{GitLab, "id_tokens", "environment", `"production"`, `environment_protected: want the text "true" or "false" wherever there is environment, got nothing`},
 		{GitLab, "CI_JOB_JWT", "aud", `"https://vault.example.com"`, `aud: want no such claim, got the text "https://vault.example.com"`},
 		{GitLab, "CI_JOB_JWT", "sub", `"project_path:acme/infra"`, `sub: want job_ and the job's id, got the text "project_path:acme/infra"`},
+		{Buildkite, "composite", "sub", `"pipeline:infra"`, `sub: want organization:SLUG:pipeline:SLUG:ref:REF:commit:COMMIT:step:KEY, or a UUID, got the text "pipeline:infra"`},
+		{Buildkite, "composite", "build_number", `"12"`, `build_number: want an integer, got the text "12"`},
+		{CircleCI, "V2", "oidc.circleci.com/ssh-rerun", `"false"`, `oidc.circleci.com/ssh-rerun: want a boolean, got the text "false"`},
+		{CircleCI, "V2", "oidc.circleci.com/context-ids", `["acme"]`, `oidc.circleci.com/context-ids: want a UUID, got the text "acme" at "/0"`},
+		{Bitbucket, "step", "repositoryUuid", `"2e9e429c-7b8b-404f-8648-8c40c27c9ebd"`, `repositoryUuid: want a UUID in braces, got the text "2e9e429c-7b8b-404f-8648-8c40c27c9ebd"`},
+		{Terraform, "workspace", "terraform_workspace_id", `"infra"`, `terraform_workspace_id: want a workspace's id such as ws-1a2b, got the text "infra"`},
 		{GitHub, "classic", "repository_id", `456789`, `repository_id: want decimal digits as text, got the number 456789`},
 		{GitHub, "classic", "ref", `"main"`, `ref: want text that starts with refs/, or "", got the text "main"`},
 		{GitHub, "classic", "repo_property_a/b~%", `true`, `repo_property_a/b~%: want text, got the boolean true`},
@@ -149,9 +166,9 @@ func quote(t *testing.T, s string) string {
 
 func TestUncheckablePassesSilently(t *testing.T) {
 	for want, got := range map[string][]Warning{
-		`no schema for issuer "jenkins", want one of github, gitlab`: Check("jenkins", map[string]any{}),
-		`want an object of claims, got a list of 0`:                  Check(GitLab, []any{}),
-		`want an object of claims, got null`:                         Check(GitHub, nil),
+		`no schema for issuer "jenkins", want one of bitbucket, buildkite, circleci, github, gitlab, terraform`: Check("jenkins", map[string]any{}),
+		`want an object of claims, got a list of 0`:                                                             Check(GitLab, []any{}),
+		`want an object of claims, got null`:                                                                    Check(GitHub, nil),
 	} {
 		if len(got) != 1 || got[0].String() != want {
 			t.Errorf("got %v, want %s", got, want)
@@ -185,6 +202,17 @@ func TestGenerations(t *testing.T) {
 		{`{"iss":"https://token.actions.a.b.ghe.com"}`, "", ""},
 		{`{"iss":"http://token.actions.githubusercontent.com"}`, "", ""},
 		{`{"iss":"https://token.actions.githubusercontent.com/a/b"}`, "", ""},
+		{`{"iss":"https://agent.buildkite.com","sub":"organization:acme:pipeline:x:ref:refs/heads/main:commit:0:step:"}`, Buildkite, "composite"},
+		{`{"organization_slug":"acme","pipeline_slug":"x","build_branch":"main"}`, Buildkite, "id"},
+		{`{"organization_slug":"acme","pipeline_slug":"x"}`, "", ""},
+		{`{"iss":"https://oidc.circleci.com"}`, CircleCI, "V1"},
+		{`{"iss":"https://oidc.circleci.com/org/1/2"}`, "", ""},
+		{`{"iss":"https://api.bitbucket.org/2.0/workspaces/acme/pipelines-config/identity/oidc","deploymentEnvironmentUuid":"{}"}`, Bitbucket, "deployment"},
+		{`{"iss":"https://api.bitbucket.org/2.0/workspaces/acme"}`, "", ""},
+		{`{"iss":"https://app.eu.terraform.io","sub":"organization:acme:module:x:operation:test_run"}`, Terraform, "module"},
+		{`{"iss":"https://tfe.acme.example","terraform_organization_id":"org-1","terraform_run_id":"run-1","terraform_run_phase":"plan"}`, Terraform, "workspace"},
+		{`{"iss":"https://app.terraform.io.evil.example"}`, "", ""},
+		{`{"project_path":"a/b","project_id":"1","namespace_path":"a","repository":"a/b","repository_id":"1","actor":"a"}`, "", ""},
 	}
 	for _, tt := range tests {
 		if name, generation := Recognise(decode(t, tt.claims)); name != tt.name || generation != tt.generation {
@@ -215,9 +243,10 @@ func TestTypeOf(t *testing.T) {
 
 // A subschema without a title would fall back on the validator's own words.
 func TestSubschemaHasNoWordsForItsWarning(t *testing.T) {
+	wanted := map[string]int{Bitbucket: 13, Buildkite: 25, CircleCI: 15, GitHub: 30, GitLab: 30, Terraform: 21}
 	for _, name := range Names() {
 		claims, _ := at(schemaOf(name).text, "$defs/claims/properties").(map[string]any)
-		if len(claims) < 30 {
+		if len(claims) < wanted[name] {
 			t.Fatalf("%s: only %d claims", name, len(claims))
 		}
 		for claim := range claims {

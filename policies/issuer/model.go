@@ -2,7 +2,7 @@ package issuer
 
 import (
 	"bytes"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -32,6 +32,10 @@ type Model struct {
 	// given, is an RE2 for the whole of all issuers that do; the others run none of it.
 	Issuers []string `json:"issuers"`
 	Hosted  string   `json:"hosted"`
+	// Tenants, where given, is an RE2 for the whole of those issuers of which each is one
+	// tenant's: no project of anybody else gets a token of it. Its named groups are fields
+	// that the issuer settles.
+	Tenants string `json:"tenants"`
 	// Releases stand for all others in the question which claims there are: newest
 	// first, one for each version at which the model changes.
 	Releases []string          `json:"releases"`
@@ -94,6 +98,21 @@ type Parts struct {
 	Config string `json:"config"`
 	// Assigned are claims whose values the issuer hands out and nobody chooses.
 	Assigned []string `json:"assigned"`
+	// Below are claims that name what lies below the group, where no claim has the path of
+	// both; IDs are claims with ids of things that are one group's, besides ID and GroupID.
+	Below []string `json:"below"`
+	IDs   []string `json:"ids"`
+	// Subjects says of claims that repeat others how they begin: templates over claims, each
+	// with what follows the last of them. SubjectIDs are claims of which each may stand
+	// alone as the subject.
+	Subjects   map[string][]string `json:"subjects"`
+	SubjectIDs []string            `json:"subject_ids"`
+	// TagRef is the tag's claim, where Ref is the branch's alone.
+	TagRef string `json:"tag_ref"`
+	// Tenant is the claim that tells the tenants of Tenants apart.
+	Tenant string `json:"tenant"`
+	// Exact says that names which differ in case alone may be different groups'.
+	Exact bool `json:"exact"`
 }
 
 // Field is an independent part of a token. Domain is an RE2 that holds for the whole
@@ -143,10 +162,12 @@ type Value struct {
 	Text         string `json:"text,omitempty"`
 	List         string `json:"list,omitempty"`
 	ListNonempty bool   `json:"list_nonempty,omitempty"`
-	Number       string `json:"number,omitempty"`
-	Boolean      bool   `json:"boolean,omitempty"`
-	Null         bool   `json:"null,omitempty"`
-	Absent       bool   `json:"absent,omitempty"`
+	// ListSeveral says that a list has at least two elements.
+	ListSeveral bool   `json:"list_several,omitempty"`
+	Number      string `json:"number,omitempty"`
+	Boolean     bool   `json:"boolean,omitempty"`
+	Null        bool   `json:"null,omitempty"`
+	Absent      bool   `json:"absent,omitempty"`
 	// Objects says that the value may be something that the analysis does not look into.
 	Objects bool `json:"objects,omitempty"`
 }
@@ -190,29 +211,51 @@ type Alternative struct {
 	Sources []string `json:"sources,omitempty"`
 }
 
-//go:embed gitlab/model.json
-var gitlabModelText []byte
-
-//go:embed github/model.json
-var githubModelText []byte
+//go:embed */model.json
+var modelFiles embed.FS
 
 //go:embed model.schema.json
 var modelSchemaText []byte
 
-var gitlabModel = sync.OnceValues(func() (*Model, error) { return ReadModel("gitlab/model.json", gitlabModelText) })
+var (
+	bitbucketModel = modelIn(Bitbucket)
+	buildkiteModel = modelIn(Buildkite)
+	circleCIModel  = modelIn(CircleCI)
+	githubModel    = modelIn(GitHub)
+	gitlabModel    = modelIn(GitLab)
+	terraformModel = modelIn(Terraform)
+)
 
-var githubModel = sync.OnceValues(func() (*Model, error) { return ReadModel("github/model.json", githubModelText) })
+// modelIn reads the model in an issuer's folder, once.
+func modelIn(name string) func() (*Model, error) {
+	return sync.OnceValues(func() (*Model, error) {
+		file := name + "/model.json"
+		text, err := modelFiles.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		return ReadModel(file, text)
+	})
+}
 
 // Models lists the issuers that have a model, in alphabetical order.
-func Models() []string { return []string{GitHub, GitLab} }
+func Models() []string { return Names() }
 
 // ModelOf returns the model of an issuer by name.
 func ModelOf(name string) (*Model, error) {
 	switch name {
-	case GitLab:
-		return gitlabModel()
+	case Bitbucket:
+		return bitbucketModel()
+	case Buildkite:
+		return buildkiteModel()
+	case CircleCI:
+		return circleCIModel()
 	case GitHub:
 		return githubModel()
+	case GitLab:
+		return gitlabModel()
+	case Terraform:
+		return terraformModel()
 	}
 	return nil, fmt.Errorf("no model for issuer %q, want one of %s", name, strings.Join(Models(), ", "))
 }
@@ -261,6 +304,9 @@ func (m *Model) check() error {
 	}
 	if err := patterns(m.Hosted); err != nil {
 		return fmt.Errorf("hosted: %w", err)
+	}
+	if err := m.checkNames(); err != nil {
+		return err
 	}
 	set := map[string]bool{"issuer": true, "host": true}
 	for _, choice := range m.Choices {
@@ -317,6 +363,34 @@ func (m *Model) checkRule(rule *Rule) error {
 		}
 	}
 	return m.known(rule.Sources)
+}
+
+// checkNames checks that the parts that are lists name claims, and that what an issuer
+// settles are fields.
+func (m *Model) checkNames() error {
+	if err := patterns(m.Tenants); err != nil {
+		return fmt.Errorf("tenants: %w", err)
+	}
+	for _, field := range regexp.MustCompile(m.Tenants).SubexpNames() {
+		if _, ok := m.Fields[field]; field != "" && !ok {
+			return fmt.Errorf("tenants: no field %q", field)
+		}
+	}
+	named := slices.Concat(m.Names.Below, m.Names.IDs, m.Names.SubjectIDs, m.Names.Assigned, m.Names.Persons)
+	for claim, templates := range m.Names.Subjects {
+		named = append(named, claim)
+		for _, template := range templates {
+			for _, piece := range Pieces(template) {
+				named = append(named, piece.Field)
+			}
+		}
+	}
+	for _, claim := range append(named, m.Names.TagRef, m.Names.Tenant) {
+		if _, ok := m.Claims[claim]; claim != "" && !ok {
+			return fmt.Errorf("names: no claim %q", claim)
+		}
+	}
+	return nil
 }
 
 func (m *Model) checkClaim(claim Claim, set map[string]bool) error {
@@ -398,6 +472,28 @@ func (m *Model) IsHosted(issuer string) bool {
 	}
 	hosted, err := regexp.Compile(Whole(m.Hosted))
 	return err == nil && m.Hosted != "" && hosted.MatchString(issuer)
+}
+
+// TenantOf reports whether an issuer is one tenant's alone, and the fields that it settles.
+func (m *Model) TenantOf(issuer string) (settled map[string]string, ok bool) {
+	if m.Tenants == "" {
+		return nil, false
+	}
+	pattern, err := regexp.Compile(Whole(m.Tenants))
+	if err != nil {
+		return nil, false
+	}
+	found := pattern.FindStringSubmatch(issuer)
+	if found == nil {
+		return nil, false
+	}
+	settled = map[string]string{}
+	for i, field := range pattern.SubexpNames() {
+		if field != "" {
+			settled[field] = found[i]
+		}
+	}
+	return settled, true
 }
 
 // Within reports whether a release lies in the span from since on and before until; an
