@@ -140,6 +140,8 @@ type analysis struct {
 	result  *Result
 	unknown []string
 	generic bool
+	// tenanted says that the issuer is one tenant's alone.
+	tenanted bool
 	// rego says that a rule was read that its user wrote, readsNow that one reads the time.
 	rego, readsNow bool
 }
@@ -261,12 +263,17 @@ func (a *analysis) prepare() error {
 	if err := a.identify(); err != nil {
 		return err
 	}
+	a.settle()
 	a.withCaller()
 	a.lower.given = a.keysGiven()
 	a.lower.issuer, a.lower.now, a.lower.generic = a.issuer, a.Now, a.generic
+	_, a.lower.tags = a.model.Claims["https://aws.amazon.com/tags"]
 	names := &a.model.Names
 	if a.scope = a.Subject.Scope; a.scope == nil {
 		a.scope = infer(a.meant(), names)
+		if len(a.scope.Circles) == 0 && a.tenanted {
+			a.scope.Circles = []Circle{{{Claim: "iss", Values: []any{a.issuer}}}}
+		}
 		if len(a.scope.Circles) == 0 {
 			a.rest("the scope was not given and the role names no project or group: every token counts as outside")
 		} else {
@@ -280,6 +287,7 @@ func (a *analysis) prepare() error {
 		a.rest("facts that say nothing about these tokens were passed over: " + strings.Join(a.facts.Ignored, ", "))
 	}
 	a.result.Scope, a.result.Issuer, a.result.Model = a.scope, a.issuer, a.model.Name
+	a.tenants.tenanted = a.tenanted
 	for _, circle := range a.scope.Circles {
 		for i := range circle {
 			a.tenants.add(&circle[i], names)
@@ -318,11 +326,16 @@ func (a *analysis) own(names *issuer.Parts) {
 			}
 		}
 		values := spelt(c)
-		if claim == names.Subject && names.SubjectID != "" {
+		switch {
+		case claim == names.Subject && names.SubjectID != "":
 			claim, values = names.ID, a.subjectIDs(c)
-		}
-		if !slices.Contains(names.Assigned, claim) {
+		case claim == names.Subject && len(names.SubjectIDs) > 0:
+			values = anyOf(bareSubjects(textsIn(values), names))
+		case !slices.Contains(names.Assigned, claim):
 			return
+		case claim == names.GroupID && a.tenantIsGroup():
+			// It is the tenant's, or no token has it.
+			a.tenants.groupIDs = append(a.tenants.groupIDs, textsIn(values)...)
 		}
 		for _, value := range values {
 			text := fmt.Sprint(value)
@@ -358,8 +371,10 @@ func (a *analysis) idsOf(claim string) []string {
 		return a.tenants.ids
 	case names.GroupID, names.JobGroupID:
 		return a.tenants.groupIDs
+	case names.Subject:
+		return slices.Concat(append(slices.Collect(maps.Values(a.tenants.others)), a.tenants.ids, a.tenants.groupIDs)...)
 	default:
-		return nil
+		return a.tenants.others[claim]
 	}
 }
 
@@ -412,9 +427,9 @@ func (a *analysis) interest(names *issuer.Parts) {
 			}
 		}
 	}
-	a.refs = a.touches(names.Ref, names.RefType, names.Protected)
+	a.refs = a.touches(names.Ref, names.RefType, names.Protected, names.TagRef)
 	// Where no name is sure to be unprotected, what a developer may use is to be told.
-	a.refs = a.refs || regexp.MustCompile(a.refPattern(a.facts.ProtectedBranches)).MatchString("x")
+	a.refs = a.refs || names.Ref != "" && regexp.MustCompile(a.refPattern(a.facts.ProtectedBranches)).MatchString("x")
 	a.environments = a.touches(names.Environment, names.EnvironmentProtected)
 	if a.environments {
 		for _, environment := range a.facts.Environments {
@@ -425,6 +440,7 @@ func (a *analysis) interest(names *issuer.Parts) {
 		see(names.Ref)
 		see(names.RefType)
 		see(names.Protected)
+		see(names.TagRef)
 	}
 	if a.environments {
 		see(names.Environment)
@@ -433,7 +449,13 @@ func (a *analysis) interest(names *issuer.Parts) {
 	if len(a.facts.ReusableWorkflows) > 0 && a.touches(names.Workflow) {
 		see(names.Workflow)
 	}
+	if a.touches(names.Level) {
+		see(names.Level)
+	}
 	for _, name := range []string{names.Path, names.Group, names.ID, names.GroupID, names.JobPath, names.JobGroup, names.JobID, names.JobGroupID} {
+		see(name)
+	}
+	for _, name := range slices.Concat(names.Below, slices.Collect(maps.Keys(a.tenants.others))) {
 		see(name)
 	}
 }
@@ -582,9 +604,9 @@ func (a *analysis) releases() []string {
 	switch {
 	case a.facts.IssuerVersion != "":
 		return []string{a.facts.IssuerVersion}
-	case a.model.IsHosted(a.issuer):
+	case a.model.IsHosted(a.issuer), a.issuer == "":
 		return a.model.Releases[:1]
-	case a.model.Hosted != "":
+	case a.model.Hosted != "" && len(a.model.Releases) > 1:
 		return a.model.Releases[1:]
 	default:
 		return a.model.Releases
@@ -992,7 +1014,10 @@ func (a *analysis) tight() {
 			a.rest(fmt.Sprintf("the fact %s: %s", name, spelled(value)))
 		}
 	}
-	if a.refs && a.tenants.named() && a.forkable() {
+	if a.result.Attackers[ForkMR] == Undecided && !a.facts.knows("fork_pipelines") {
+		a.rest("whether builds of strangers' forks get tokens: the fact fork_pipelines was not given")
+	}
+	if a.refs && a.tenants.named() && a.forkable() && a.model.Names.JobPath != "" {
 		a.rest("who runs a merge request's pipeline may push to its branch, and no project of the scope is a fork of a stranger's")
 	}
 }
@@ -1035,10 +1060,16 @@ func (a *analysis) rest(on string) {
 // doubt says what the answer turns on.
 func (a *analysis) doubt(possible, sure *hit, missing int) []string {
 	var why []string
+	if a.tenanted && !a.tenantIsGroup() && sure == nil {
+		why = append(why, "whether the issuer's tenant has other groups than the scope's decides: a token may pass of one that the role admits")
+	}
 	why = append(why, a.unknown...)
 	why = append(why, a.unsure(possible)...)
 	if a.generic {
 		why = append(why, "nothing is known of the issuer: with the generic model every claim is anybody's to choose")
+	}
+	if a.issuer == "" && !a.generic {
+		why = append(why, "whose issuer the role trusts decides: it was not given")
 	}
 	if possible.unordered {
 		why = append(why, "a claim reads the token's parts in an order that the analysis does not follow")

@@ -53,11 +53,11 @@ func (q *question) claimMatches(name, pattern string, may bool) (node, error) {
 }
 
 // onRef says that the ref is one that rules name, whose patterns stand behind the prefix.
-func (a *analysis) onRef(q *question, prefix string, patterns []string) (node, error) {
+func (a *analysis) onRef(q *question, claim, prefix string, patterns []string) (node, error) {
 	if len(patterns) == 0 {
 		return no, nil
 	}
-	return q.claimMatches(a.model.Names.Ref, a.refPattern(prefixed(prefix, patterns)), true)
+	return q.claimMatches(claim, a.refPattern(prefixed(prefix, patterns)), true)
 }
 
 // refPattern is the RE2 of the refs that rules name.
@@ -120,7 +120,7 @@ func (a *analysis) tenant(q *question, job, pathsOnly bool) (node, error) {
 	for _, circle := range a.scope.Circles {
 		var parts []node
 		for _, c := range tenantConstraints(circle, names) {
-			byID := c.Claim == names.ID || c.Claim == names.GroupID
+			byID := slices.Contains(idClaims(names), c.Claim)
 			if pathsOnly && byID {
 				continue
 			}
@@ -134,7 +134,7 @@ func (a *analysis) tenant(q *question, job, pathsOnly bool) (node, error) {
 			}
 			parts = append(parts, part)
 		}
-		if len(parts) > 0 {
+		if len(parts) > 0 || a.tenanted && !pathsOnly {
 			circles = append(circles, q.forms.all(parts...))
 		}
 	}
@@ -176,6 +176,10 @@ func tenantConstraints(circle Circle, names *issuer.Parts) []Constraint {
 		case names.JobGroupID:
 			own.Claim = names.GroupID
 		case names.Subject:
+			if len(names.Subjects) > 0 {
+				all = append(all, ofSubject(c, names)...)
+				continue
+			}
 			var of tenants
 			of.add(&c, names)
 			switch {
@@ -187,11 +191,25 @@ func tenantConstraints(circle Circle, names *issuer.Parts) []Constraint {
 				continue
 			}
 		default:
-			continue
+			if !slices.Contains(names.Below, c.Claim) && !slices.Contains(names.IDs, c.Claim) {
+				continue
+			}
 		}
 		all = append(all, own)
 	}
 	return all
+}
+
+// ofSubject are the constraints on the claims that a subject repeats; on the subject itself
+// where there are several, or an id.
+func ofSubject(c Constraint, names *issuer.Parts) []Constraint {
+	if texts := textsIn(c.Values); len(texts) == 1 {
+		found, _ := inferredFrom(opening{text: texts[0]}, names.Subjects[names.Subject], names)
+		if found = slices.DeleteFunc(found, func(of Constraint) bool { return of.Claim == names.Subject }); len(found) > 0 {
+			return tenantConstraints(found, names)
+		}
+	}
+	return []Constraint{c}
 }
 
 func anyOf(texts []string) []any {
@@ -202,13 +220,18 @@ func anyOf(texts []string) []any {
 	return values
 }
 
-// underRoots says that the token's project lies below one of the scope's root groups,
-// names taken without regard to case.
-func (a *analysis) underRoots(q *question, roots []string) (node, error) {
+// underRoots says that the token's project lies below one of the scope's root groups.
+// Names are taken without regard to case, unless they must surely be the scope's and the
+// issuer tells them apart by it.
+func (a *analysis) underRoots(q *question, roots []string, surely bool) (node, error) {
 	if len(roots) == 0 {
 		return no, nil
 	}
-	return q.claimMatches(a.model.Names.Group, `(?is)\A(?:`+quotedAny(roots)+`)(?:/.*)?\z`, true)
+	flags := `(?is)`
+	if surely && a.model.Names.Exact {
+		flags = `(?s)`
+	}
+	return q.claimMatches(a.model.Names.Group, flags+`\A(?:`+quotedAny(roots)+`)(?:/.*)?\z`, true)
 }
 
 func quotedAny(texts []string) string {
@@ -220,17 +243,19 @@ func quotedAny(texts []string) string {
 }
 
 // strangers says that the token is of a project that is not the scope's, and runs there.
-func (a *analysis) strangers(q *question) (node, error) {
-	if q.fork {
-		return no, nil
+func (a *analysis) strangers(may bool) func(*question) (node, error) {
+	return func(q *question) (node, error) {
+		if q.fork || a.tenanted {
+			return no, nil
+		}
+		return a.strangeSource(q, may)
 	}
-	return a.strangeSource(q)
 }
 
 // strangeSource says that the token's project is not the scope's.
-func (a *analysis) strangeSource(q *question) (node, error) {
+func (a *analysis) strangeSource(q *question, may bool) (node, error) {
 	names := &a.model.Names
-	under, err := a.underRoots(q, a.tenants.roots())
+	under, err := a.underRoots(q, a.tenants.roots(), may)
 	if err != nil {
 		return no, err
 	}
@@ -242,7 +267,8 @@ func (a *analysis) strangeSource(q *question) (node, error) {
 	if err != nil {
 		return no, err
 	}
-	return q.forms.all(q.forms.not(under), q.forms.not(ids), q.forms.not(groupIDs)), nil
+	others, err := a.otherIDs(q)
+	return q.forms.all(q.forms.not(under), q.forms.not(ids), q.forms.not(groupIDs), q.forms.not(others)), err
 }
 
 // personally says that the account that started the job is nobody of ours.
@@ -282,21 +308,21 @@ func (a *analysis) personally(q *question) (node, error) {
 func (a *analysis) attacker(q *question, name string, may bool) (node, error) {
 	switch name {
 	case Outsider:
-		return a.conjoin(q, may, a.strangers, a.personally)
+		return a.conjoin(q, may, a.strangers(may), a.personally)
 	case Lookalike:
-		return a.conjoin(q, may, a.strangers, a.personally, func(q *question) (node, error) {
+		return a.conjoin(q, may, a.strangers(may), a.personally, func(q *question) (node, error) {
 			return q.claimMatches(a.model.Names.Group, `(?is)\A[^/]*(?:`+quotedAny(a.tenants.roots())+`)[^/]*(?:/.*)?\z`, true)
 		})
 	case Lured:
-		return a.conjoin(q, may, a.strangers)
+		return a.conjoin(q, may, a.strangers(may))
 	case Sibling:
-		return a.conjoin(q, may, a.siblings)
+		return a.conjoin(q, may, a.siblings(may))
 	case Developer:
 		return a.conjoin(q, may, a.developers(may))
 	case ForkMR:
 		return a.conjoin(q, may, a.forks(may))
 	default:
-		return a.conjoin(q, may, a.recyclers)
+		return a.conjoin(q, may, a.recyclers(may))
 	}
 }
 
@@ -330,13 +356,15 @@ func (a *analysis) defines(name string) bool {
 	case Lookalike:
 		return len(roots) > 0 && a.facts.Registration != "closed"
 	case Recycler:
-		return len(roots) > 0
+		return len(roots) > 0 && !a.tenanted
 	case Sibling:
-		return slices.ContainsFunc(roots, func(root string) bool { return !slices.Contains(a.tenants.groups, root) })
+		part := func(root string) bool { return !slices.Contains(a.tenants.groups, root) }
+		return slices.ContainsFunc(roots, part) || len(roots) > 0 && len(a.tenants.below) > 0 ||
+			a.tenantIsGroup() && len(a.tenants.ids)+len(a.tenants.others) > 0
 	case Developer:
 		return a.tenants.named()
 	default:
-		return a.forkable() && (len(roots) > 0 || a.tenants.named() && a.readsJob())
+		return a.forkable() && (len(roots) > 0 || a.tenants.named() && (a.readsJob() || a.model.Names.JobPath == ""))
 	}
 }
 
@@ -352,40 +380,56 @@ func (a *analysis) readsJob() bool {
 	return a.read[names.JobPath] || a.read[names.JobGroup] || a.read[names.JobID] || a.read[names.JobGroupID]
 }
 
-func (a *analysis) siblings(q *question) (node, error) {
-	if q.fork {
-		return no, nil
+// siblings have another project of the scope's group.
+func (a *analysis) siblings(may bool) func(*question) (node, error) {
+	return func(q *question) (node, error) {
+		if q.fork {
+			return no, nil
+		}
+		under, err := a.underRoots(q, a.tenants.roots(), !may)
+		if err != nil {
+			return no, err
+		}
+		if a.tenantIsGroup() {
+			under = yes
+		}
+		ours, err := a.tenant(q, false, true)
+		if err != nil {
+			return no, err
+		}
+		ids, err := q.claimIs(a.model.Names.ID, true, anyOf(a.tenants.ids)...)
+		if err != nil {
+			return no, err
+		}
+		others, err := a.otherIDs(q)
+		if err != nil {
+			return no, err
+		}
+		paired, err := a.paired(q)
+		return q.forms.all(under, q.forms.not(ours), q.forms.not(ids), q.forms.not(others), paired), err
 	}
-	under, err := a.underRoots(q, a.tenants.roots())
-	if err != nil {
-		return no, err
-	}
-	ours, err := a.tenant(q, false, true)
-	if err != nil {
-		return no, err
-	}
-	ids, err := q.claimIs(a.model.Names.ID, true, anyOf(a.tenants.ids)...)
-	if err != nil {
-		return no, err
-	}
-	paired, err := a.paired(q)
-	return q.forms.all(under, q.forms.not(ours), q.forms.not(ids), paired), err
 }
 
-func (a *analysis) recyclers(q *question) (node, error) {
-	if q.fork {
-		return no, nil
+func (a *analysis) recyclers(may bool) func(*question) (node, error) {
+	return func(q *question) (node, error) {
+		if q.fork {
+			return no, nil
+		}
+		under, err := a.underRoots(q, a.tenants.roots(), !may)
+		if err != nil {
+			return no, err
+		}
+		ids, err := q.claimIs(a.model.Names.ID, true, anyOf(a.tenants.ids)...)
+		if err != nil {
+			return no, err
+		}
+		groupIDs, err := q.claimIs(a.model.Names.GroupID, true, anyOf(a.tenants.groupIDs)...)
+		if err != nil {
+			return no, err
+		}
+		others, err := a.otherIDs(q)
+		return q.forms.all(under, q.forms.not(ids), q.forms.not(groupIDs), q.forms.not(others)), err
 	}
-	under, err := a.underRoots(q, a.tenants.roots())
-	if err != nil {
-		return no, err
-	}
-	ids, err := q.claimIs(a.model.Names.ID, true, anyOf(a.tenants.ids)...)
-	if err != nil {
-		return no, err
-	}
-	groupIDs, err := q.claimIs(a.model.Names.GroupID, true, anyOf(a.tenants.groupIDs)...)
-	return q.forms.all(under, q.forms.not(ids), q.forms.not(groupIDs)), err
 }
 
 // developers work in the scope's project, on nothing protected, with the subject that
@@ -403,11 +447,9 @@ func (a *analysis) developers(may bool) func(*question) (node, error) {
 		if err != nil {
 			return no, err
 		}
-		level := yes
-		if names := &a.model.Names; a.interesting[names.Level] {
-			if level, err = q.claimIs(names.Level, may, names.DeveloperLevel); err != nil {
-				return no, err
-			}
+		level, err := a.developerLevel(q, may)
+		if err != nil {
+			return no, err
 		}
 		if !may {
 			owner, err := a.ownerActs(q)
@@ -437,6 +479,21 @@ func (a *analysis) ownerActs(q *question) (node, error) {
 	return q.forms.any(found...), nil
 }
 
+// developerLevel says that the token is one that a developer gets; without the claim
+// perhaps.
+func (a *analysis) developerLevel(q *question, may bool) (node, error) {
+	names := &a.model.Names
+	if !a.interesting[names.Level] {
+		return yes, nil
+	}
+	level, err := q.claimIs(names.Level, may, names.DeveloperLevel)
+	if err != nil || !may {
+		return level, err
+	}
+	absent, err := q.claim(names.Level, reading{absent: true}, true)
+	return q.forms.any(level, absent), err
+}
+
 // usualSubject reports whether the scope's projects surely have this shape of subject:
 // the one that the fact names, or the default.
 func (a *analysis) usualSubject(q *question) bool {
@@ -463,20 +520,26 @@ func (a *analysis) forks(may bool) func(*question) (node, error) {
 		}
 		// Before the claims of the running project were told apart, a fork's pipeline had
 		// the parent's names everywhere.
-		job := !q.claims[a.model.Names.JobPath].Absent
+		job := a.tellsJobs(q)
 		ours, err := a.tenant(q, job, false)
 		if err != nil {
 			return no, err
 		}
 		strange := yes
 		if job {
-			if strange, err = a.strangeSource(q); err != nil {
+			if strange, err = a.strangeSource(q, may); err != nil {
 				return no, err
 			}
 		}
 		environment, err := a.unprotectedEnvironment(q, may)
 		return q.forms.all(ours, strange, environment), err
 	}
+}
+
+// tellsJobs reports whether tokens tell the project that a job runs in from its source's.
+func (a *analysis) tellsJobs(q *question) bool {
+	job := a.model.Names.JobPath
+	return job != "" && !q.claims[job].Absent
 }
 
 // unprotected says that ref and environment are such that a developer may use them.
@@ -486,9 +549,11 @@ func (a *analysis) unprotected(q *question, may bool) (node, error) {
 		return environment, err
 	}
 	names := &a.model.Names
-	open, err := q.claimIs(names.Protected, may, "false")
-	if err != nil {
-		return no, err
+	open := yes
+	if names.Protected != "" {
+		if open, err = q.claimIs(names.Protected, may, "false"); err != nil {
+			return no, err
+		}
 	}
 	ref, err := a.refFits(q, false, may)
 	return q.forms.all(environment, open, ref), err
@@ -516,36 +581,71 @@ func (a *analysis) asks(q *question, claims ...string) bool {
 
 // refFits says that the ref is protected, or is not, as the facts have it.
 func (a *analysis) refFits(q *question, protected, may bool) (node, error) {
-	names := &a.model.Names
-	var kinds []node
-	for _, kind := range []struct {
-		name, prefix, fact string
-		patterns           []string
-	}{
-		{names.Branch, names.BranchPrefix, "protected_branches", a.facts.ProtectedBranches},
-		{names.Tag, names.TagPrefix, "protected_tags", a.facts.ProtectedTags},
-	} {
-		of, err := q.claimIs(names.RefType, true, kind.name)
+	var kinds, known []node
+	for _, kind := range a.refKinds() {
+		of, err := a.refIs(q, &kind)
 		if err != nil {
 			return no, err
 		}
 		fits := truth(may)
 		switch {
 		case a.facts.knows(kind.fact):
-			if fits, err = a.onRef(q, kind.prefix, kind.patterns); err != nil {
+			if fits, err = a.onRef(q, kind.claim, kind.prefix, kind.patterns); err != nil {
 				return no, err
 			}
 			if !protected {
 				fits = q.forms.not(fits)
 			}
 		case !may && !protected:
-			if fits, err = a.freshRefs(q, kind.prefix); err != nil {
+			if fits, err = a.freshRefs(q, kind.claim, kind.prefix); err != nil {
 				return no, err
 			}
 		}
-		kinds = append(kinds, q.forms.all(of, fits))
+		kinds, known = append(kinds, q.forms.all(of, fits)), append(known, of)
+	}
+	if a.model.Names.RefType == "" && may {
+		// Of what is neither branch nor tag nothing is known.
+		kinds = append(kinds, q.forms.not(q.forms.any(known...)))
 	}
 	return q.forms.any(kinds...), nil
+}
+
+// refKind is a kind of refs: the claim that has them, how they begin there, and the fact
+// that tells which of them are protected.
+type refKind struct {
+	name, claim, prefix, fact string
+	patterns                  []string
+}
+
+func (a *analysis) refKinds() []refKind {
+	names := &a.model.Names
+	kinds := []refKind{{names.Branch, names.Ref, names.BranchPrefix, "protected_branches", a.facts.ProtectedBranches}}
+	if names.Tag == "" {
+		return kinds
+	}
+	claim := names.Ref
+	if names.TagRef != "" {
+		claim = names.TagRef
+	}
+	return append(kinds, refKind{names.Tag, claim, names.TagPrefix, "protected_tags", a.facts.ProtectedTags})
+}
+
+// refIs says that the ref is of a kind: as the claim says that tells it, as the tag's claim
+// is there or not, or as it begins.
+func (a *analysis) refIs(q *question, kind *refKind) (node, error) {
+	names := &a.model.Names
+	switch {
+	case names.RefType != "":
+		return q.claimIs(names.RefType, true, kind.name)
+	case names.TagRef != "":
+		tagged, err := q.claim(names.TagRef, reading{text: language.All()}, true)
+		if kind.name == names.Tag {
+			return tagged, err
+		}
+		return q.forms.not(tagged), err
+	default:
+		return q.claimMatches(kind.claim, `(?s)\A`+regexp.QuoteMeta(kind.prefix)+`.*\z`, true)
+	}
 }
 
 func prefixed(prefix string, patterns []string) []string {
@@ -558,8 +658,7 @@ func prefixed(prefix string, patterns []string) []string {
 
 // freshRefs says that the ref is one that nobody protects: new, or no branch or tag at
 // all, as that of a pull request.
-func (a *analysis) freshRefs(q *question, prefix string) (node, error) {
-	ref := a.model.Names.Ref
+func (a *analysis) freshRefs(q *question, ref, prefix string) (node, error) {
 	fresh, err := q.claimMatches(ref, `\A`+regexp.QuoteMeta(prefix)+strings.TrimPrefix(freshNames, `\A`), false)
 	if err != nil || prefix == "" {
 		return fresh, err
@@ -640,11 +739,11 @@ func (a *analysis) environmentFits(q *question, may bool) (node, error) {
 		if err != nil {
 			return no, err
 		}
-		branch, err := q.claimIs(names.RefType, true, names.Branch)
+		branch, err := a.refIs(q, &a.refKinds()[0])
 		if err != nil {
 			return no, err
 		}
-		from, err := a.onRef(q, names.BranchPrefix, environment.Branches)
+		from, err := a.onRef(q, names.Ref, names.BranchPrefix, environment.Branches)
 		if err != nil {
 			return no, err
 		}
@@ -682,7 +781,7 @@ func (a *analysis) world(q *question, may bool) (world, anyCase node, err error)
 	if anyCase, err = a.anyCase(q, may); err != nil {
 		return no, no, err
 	}
-	ours, err := a.spelledAsOurs(q)
+	ours, err := a.spelledAsOurs(q, may)
 	return q.forms.all(anyCase, ours), anyCase, err
 }
 
@@ -695,7 +794,11 @@ func (a *analysis) anyCase(q *question, may bool) (node, error) {
 	if err != nil {
 		return no, err
 	}
-	parts := []node{here}
+	ours, err := a.oneThing(q)
+	if err != nil {
+		return no, err
+	}
+	parts := []node{here, ours}
 	if !may {
 		certain, err := a.assigned(q)
 		if err != nil {
@@ -775,7 +878,7 @@ func (a *analysis) forkWorld(q *question, may bool) (node, error) {
 	if err != nil {
 		return no, err
 	}
-	if q.claims[a.model.Names.JobPath].Absent {
+	if !a.tellsJobs(q) {
 		paired, err := a.paired(q)
 		return q.forms.all(q.forms.any(q.forms.not(source), environment), paired), err
 	}
@@ -828,7 +931,7 @@ func (a *analysis) apart(q *question) (node, error) {
 func (a *analysis) factsHold(q *question, may bool) (node, error) {
 	parts := []node{yes}
 	names := &a.model.Names
-	if a.refs && (may || a.asks(q, names.Protected) || a.facts.knows("protected_branches")) {
+	if a.refs && names.Protected != "" && (may || a.asks(q, names.Protected) || a.facts.knows("protected_branches")) {
 		var kinds []node
 		for _, protected := range []bool{false, true} {
 			said, err := q.claimIs(names.Protected, true, map[bool]string{false: "false", true: "true"}[protected])
@@ -880,7 +983,13 @@ func (a *analysis) paired(q *question) (node, error) {
 			if err != nil {
 				return no, err
 			}
-			parts = append(parts, q.forms.any(q.forms.all(here, known), q.forms.all(q.forms.not(here), q.forms.not(known))))
+			// A job need not ask for the id.
+			untold, err := q.claim(pair.id, reading{absent: true}, true)
+			if err != nil {
+				return no, err
+			}
+			parts = append(parts, q.forms.any(
+				q.forms.all(here, q.forms.any(known, untold)), q.forms.all(q.forms.not(here), q.forms.not(known))))
 		}
 	}
 	return q.forms.all(parts...), nil
@@ -933,14 +1042,18 @@ func (a *analysis) assigned(q *question) (node, error) {
 		parts = append(parts, q.forms.not(named))
 	}
 	if a.tenants.named() && len(a.tenants.roots()) == 0 {
-		under, err := a.underRoots(q, a.guessed)
+		under, err := a.underRoots(q, a.guessed, false)
 		if err != nil {
 			return no, err
 		}
 		parts = append(parts, q.forms.not(under))
 	}
+	tenants, err := a.ofTenant(q)
+	if err != nil {
+		return no, err
+	}
 	settings, err := a.settings(q)
-	return q.forms.all(append(parts, settings)...), err
+	return q.forms.all(append(parts, tenants, settings)...), err
 }
 
 // runnersFit says that a runner that takes the jobs of one group alone took one of these.

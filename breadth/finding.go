@@ -113,8 +113,14 @@ func (a *analysis) who(name string, token *Token, gets string) string {
 	case Lookalike:
 		return fmt.Sprintf("whoever registers the group %s %s", rootOf(token, names.Group), gets)
 	case Sibling:
+		if len(a.tenants.roots()) == 0 {
+			return fmt.Sprintf("whoever controls another project of the tenant %s", gets)
+		}
 		return fmt.Sprintf("whoever controls another project of %s %s", strings.Join(a.tenants.roots(), " or "), gets)
 	case Developer:
+		if a.model.Names.Ref == "" {
+			return fmt.Sprintf("whoever may work in the project %s with nothing that is protected", gets)
+		}
 		return fmt.Sprintf("whoever may push to the project %s from a ref that nobody protects", gets)
 	case ForkMR:
 		return fmt.Sprintf("a stranger's fork %s as soon as a member runs its merge request's pipeline in the parent project", gets)
@@ -137,7 +143,10 @@ func (a *analysis) sentence(who string, token *Token) string {
 // telling writes out the claims of a token that role and scope read.
 func (a *analysis) telling(token *Token) string {
 	names := &a.model.Names
-	shown := []string{names.Path}
+	shown := append([]string{names.Path}, names.Below...)
+	if names.Path == "" {
+		shown = slices.Insert(shown, 1, names.Group)
+	}
 	for s := range a.stages {
 		for _, way := range a.stages[s].Ways {
 			for c := range way.Conditions {

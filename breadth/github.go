@@ -55,7 +55,7 @@ func (a *analysis) eachNamed(visit func(claim string)) {
 func (a *analysis) settings(q *question) (node, error) {
 	parts := []node{yes}
 	for _, claim := range a.families() {
-		under, err := a.underRoots(q, slices.Concat(a.tenants.roots(), a.guessed))
+		under, err := a.underRoots(q, slices.Concat(a.tenants.roots(), a.guessed), false)
 		if err != nil {
 			return no, err
 		}

@@ -50,6 +50,9 @@ func (a *analysis) identify() error {
 		return err
 	}
 	a.model = a.withFamilies(model)
+	if a.issuer == "" && len(model.Issuers) == 0 {
+		a.rest(fmt.Sprintf("the issuer was not given: any of %s", model.Title))
+	}
 	if a.issuer == "" && len(model.Issuers) > 0 {
 		a.issuer = model.Issuers[0]
 		a.rest(fmt.Sprintf("the issuer was not given: taken for %s", a.issuer))
@@ -82,18 +85,28 @@ func asMinted(iss string) string {
 	return iss
 }
 
-// boundIssuer is the only iss that the role admits, or "".
+// boundIssuer is the only iss that the role admits, as every way of a stage says, or "".
 func boundIssuer(stages []bundles.Stage) string {
 	found := ""
 	for s := range stages {
-		if len(stages[s].Ways) != 1 {
-			continue
+		var bound []string
+		for w := range stages[s].Ways {
+			bound = append(bound, issuerOf(&stages[s].Ways[w]))
 		}
-		for c := range stages[s].Ways[0].Conditions {
-			condition := &stages[s].Ways[0].Conditions[c]
-			if texts := textsIn(condition.Values); claimOf(condition) == "iss" && len(texts) == 1 && len(condition.Values) == 1 {
-				found = texts[0]
-			}
+		if bound = slices.Compact(bound); len(bound) == 1 && bound[0] != "" {
+			found = bound[0]
+		}
+	}
+	return found
+}
+
+// issuerOf is the only iss that a way admits, or "".
+func issuerOf(way *bundles.Way) string {
+	found := ""
+	for c := range way.Conditions {
+		condition := &way.Conditions[c]
+		if texts := textsIn(condition.Values); claimOf(condition) == "iss" && len(texts) == 1 && len(condition.Values) == 1 {
+			found = texts[0]
 		}
 	}
 	return found
@@ -162,7 +175,11 @@ func (a *analysis) subjectOf(model *issuer.Model) bool {
 			return
 		}
 		for _, start := range starts(c) {
-			found = found || strings.HasPrefix(start.text, model.Names.SubjectPath) || strings.HasPrefix(start.text, model.Names.SubjectID)
+			for _, begins := range []string{model.Names.SubjectPath, model.Names.SubjectID} {
+				found = found || begins != "" && strings.HasPrefix(start.text, begins)
+			}
+			named, _ := inferredFrom(start, model.Names.Subjects[model.Names.Subject], &issuer.Parts{})
+			found = found || len(named) > 1
 		}
 	})
 	if host, err := url.Parse(a.issuer); err == nil {

@@ -31,10 +31,12 @@ func (l *lowering) keyed(c *bundles.Condition) (leaf, error) {
 		return l.unknown(c, "nothing is known of the issuer's other claims"), nil
 	case read.Claim == "" && l.given[foldASCII(c.Claim)]:
 		return l.unknown(c, "the context gives the key"), nil
-	case read.Claim == "" && read.Tags && l.generic:
+	case read.Claim == "" && read.Tags && (l.generic || l.tags):
 		return l.unknown(c, "nothing is known of the issuer's session tags"), nil
 	case read.Claim == "":
 		return missing, nil
+	case read.Provider != "" && l.issuer == "":
+		return l.unknown(c, "which provider's token it is was not given"), nil
 	case read.Provider != "" && read.Provider != foldASCII(strings.TrimPrefix(l.issuer, "https://")):
 		return missing, nil
 	case read.Many:
@@ -315,6 +317,8 @@ func (l *lowering) silent(c *bundles.Condition) (leaf, bool) {
 		return leaf{}, false
 	case c.Name == "no_tags" || c.Name == "no_source_identity":
 		return leaf{settled: true, mayHold: true, holds: true}, true
+	case c.Name == "has_tags" && l.tags:
+		return l.unknown(c, "a job may put session tags into its token"), true
 	case c.Name == "has_tags" || c.Name == "has_source_identity":
 		return leaf{settled: true}, true
 	case c.Name == "key" && l.caller.fits(c) != nil:

@@ -64,6 +64,8 @@ type lowering struct {
 	terms    []term
 	literals []string
 	noted    []*language.Language
+	// tags says that the issuer's tokens may carry session tags of AWS.
+	tags bool
 }
 
 func newLowering(ctx context.Context) *lowering {

@@ -214,6 +214,11 @@ type tenants struct {
 	// the groups whose members are.
 	owned        map[string][]string
 	personGroups []string
+	// below are names of what lies below the groups, of ids of neither projects nor groups,
+	// by claim.
+	below, others map[string][]string
+	// tenanted says that the issuer is one tenant's, whom the scope names by it.
+	tenanted bool
 }
 
 // roots are the first segments of all paths and groups.
@@ -229,7 +234,7 @@ func (t *tenants) roots() []string {
 
 // named reports whether the scope names a tenant at all.
 func (t *tenants) named() bool {
-	return len(t.paths)+len(t.groups)+len(t.prefixes)+len(t.ids)+len(t.groupIDs) > 0
+	return t.tenanted || len(t.paths)+len(t.groups)+len(t.prefixes)+len(t.ids)+len(t.groupIDs)+len(t.others) > 0
 }
 
 func (t *tenants) add(c *Constraint, names *issuer.Parts) {
@@ -251,7 +256,9 @@ func (t *tenants) add(c *Constraint, names *issuer.Parts) {
 		t.groupIDs = append(t.groupIDs, texts...)
 	case names.Subject:
 		for _, text := range texts {
-			if path, ok := strings.CutPrefix(text, names.SubjectPath); ok {
+			if len(names.Subjects) > 0 {
+				t.addSubject(text, names)
+			} else if path, ok := strings.CutPrefix(text, names.SubjectPath); ok {
 				path, _, _ = strings.Cut(path, ":")
 				path, groupID, id := withoutIDs(path)
 				t.paths = append(t.paths, path)
@@ -265,7 +272,33 @@ func (t *tenants) add(c *Constraint, names *issuer.Parts) {
 		}
 	case names.PersonGroups:
 		t.personGroups = append(t.personGroups, texts...)
+	default:
+		if slices.Contains(names.Below, c.Claim) {
+			put(&t.below, c.Claim, append(slices.Clone(texts), c.Prefixes...))
+		}
+		if slices.Contains(names.IDs, c.Claim) {
+			put(&t.others, c.Claim, texts)
+		}
 	}
+}
+
+// addSubject adds what a subject repeats, or that it is an id.
+func (t *tenants) addSubject(text string, names *issuer.Parts) {
+	found, _ := inferredFrom(opening{text: text}, names.Subjects[names.Subject], names)
+	for i := range found {
+		if found[i].Claim == names.Subject {
+			put(&t.others, names.Subject, textsIn(found[i].Values))
+			continue
+		}
+		t.add(&found[i], names)
+	}
+}
+
+func put(all *map[string][]string, claim string, texts []string) {
+	if *all == nil {
+		*all = map[string][]string{}
+	}
+	(*all)[claim] = append((*all)[claim], texts...)
 }
 
 func textsIn(values []any) []string {
@@ -305,7 +338,7 @@ func infer(stages []bundles.Stage, names *issuer.Parts) *Scope {
 // inferredCircle adds what the conditions of a way name to a circle.
 func inferredCircle(circle Circle, way *bundles.Way, names *issuer.Parts) Circle {
 	for c := range way.Conditions {
-		found := inferredIDs(&way.Conditions[c], names)
+		found := append(inferredIDs(&way.Conditions[c], names), inferredNames(&way.Conditions[c], names)...)
 		if constraint, ok := inferred(&way.Conditions[c], names); ok {
 			found = append(found, constraint)
 		}
@@ -393,6 +426,12 @@ func inferred(c *bundles.Condition, names *issuer.Parts) (Constraint, bool) {
 	}
 	found := Constraint{}
 	for _, start := range starts(c) {
+		if claim == names.Group && len(names.Below) > 0 || slices.Contains(slices.Concat(names.Below, names.IDs), claim) {
+			named, _ := belowNamed(claim, start, names)
+			found.Claim = claim
+			found.Values, found.Prefixes = append(found.Values, named.Values...), append(found.Prefixes, named.Prefixes...)
+			continue
+		}
 		switch claim {
 		case names.Path, names.JobPath:
 			found.Claim = names.Path

@@ -431,8 +431,10 @@ func (q *question) also(name string) []issuer.Piece { return q.written(q.claims[
 
 func (q *question) written(template string) []issuer.Piece {
 	template = q.fill(template)
-	template = strings.ReplaceAll(template, "{issuer}", q.issuer)
-	template = strings.ReplaceAll(template, "{host}", strings.TrimPrefix(strings.TrimPrefix(q.issuer, "https://"), "http://"))
+	if q.issuer != "" {
+		template = strings.ReplaceAll(template, "{issuer}", q.issuer)
+		template = strings.ReplaceAll(template, "{host}", strings.TrimPrefix(strings.TrimPrefix(q.issuer, "https://"), "http://"))
+	}
 	return issuer.Pieces(template)
 }
 
@@ -690,6 +692,10 @@ func (q *question) domain(name string, surely bool) (*language.Language, error) 
 	if claim, ok := strings.CutPrefix(name, "="); ok {
 		return q.lower.valueDomain(q.claims[claim], surely)
 	}
+	if name == "issuer" {
+		// It was not given, and there is none that all others share.
+		return q.lower.compile(issuer.Whole(q.model.Hosted))
+	}
 	field, ok := q.model.Fields[name]
 	if !ok {
 		return nil, fmt.Errorf("the model has no field %q", name)
@@ -724,7 +730,7 @@ func (l *lowering) valueDomain(claim issuer.Claim, surely bool) (*language.Langu
 			}
 			of, err := l.compile(issuer.Whole(pattern))
 			if err == nil && list {
-				of, err = l.listsOf(of, value.ListNonempty)
+				of, err = l.listsOf(of, value)
 			}
 			if err != nil {
 				return err
@@ -765,14 +771,17 @@ func (l *lowering) valueDomain(claim issuer.Claim, surely bool) (*language.Langu
 	})
 }
 
-func (l *lowering) listsOf(element *language.Language, nonempty bool) (*language.Language, error) {
+func (l *lowering) listsOf(element *language.Language, value *issuer.Value) (*language.Language, error) {
 	lists, err := l.limits.Every(l.ctx, element)
-	if err != nil || !nonempty {
+	if err != nil || !value.ListNonempty && !value.ListSeveral {
 		return lists, err
 	}
-	empty, err := l.exact("")
+	few, err := l.exact("")
+	if err == nil && value.ListSeveral {
+		few, err = l.compile(`\A[^` + string(language.End) + `]*` + string(language.End) + `?\z`)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return l.limits.Minus(l.ctx, lists, empty)
+	return l.limits.Minus(l.ctx, lists, few)
 }

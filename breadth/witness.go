@@ -134,12 +134,13 @@ func (a *analysis) candidates(h *hit, field int) []string {
 			all = append(all, projects...)
 		}
 		all = append(all, h.model.Fields[name].Plain...)
+		projects = append(projects, a.belowOf(h, name)...)
 		all = append(all, projects...)
 		for _, project := range projects {
 			all = append(all, project+"-x", project+"x", "x-"+project)
 		}
 	default:
-		all = append(all, h.model.Fields[name].Plain...)
+		all = append(append(all, h.model.Fields[name].Plain...), a.belowOf(h, name)...)
 		for _, start := range a.openingsOf(h, name) {
 			if start.open {
 				all = append(all, start.text+"x", start.text+"-x", start.text+"99999999")
@@ -288,7 +289,7 @@ func (a *analysis) unremarkable(h *hit, name string) []string {
 		}
 	case "project":
 		if insider {
-			return append(namesOf(a.tenants.paths), "your-project")
+			return append(append(namesOf(a.tenants.paths), a.belowOf(h, name)...), "your-project")
 		}
 	case "environment":
 		return slices.DeleteFunc([]string{"x", "topic", "trustcheck-x"}, func(fresh string) bool {
@@ -302,6 +303,20 @@ func (a *analysis) unremarkable(h *hit, name string) []string {
 	case "ref_protected":
 		if h.attacker != Developer && h.attacker != ForkMR {
 			return []string{"true"}
+		}
+	default:
+		if insider || h.attacker == Sibling {
+			return a.belowOf(h, name)
+		}
+	}
+	return nil
+}
+
+// belowOf are the scope's names, below its groups, of the claim that is a field.
+func (a *analysis) belowOf(h *hit, field string) []string {
+	for _, claim := range h.model.Names.Below {
+		if slices.Equal(h.pieces(claim), []issuer.Piece{{Field: field}}) {
+			return slices.Clone(a.tenants.below[claim])
 		}
 	}
 	return nil

@@ -36,7 +36,7 @@ func (f *subjectFlags) add(command *cobra.Command) {
 	flags.StringVar(&f.platform, "platform", "", "whose roles these are (default: told by their shape)")
 	flags.StringVar(&f.context, "context", "", "a JSON file with what the platform knows beside role and token")
 	flags.StringVar(&f.issuer, "issuer", "", "whose tokens these roles take, as in iss (default: as the role says)")
-	flags.StringVar(&f.model, "issuer-model", "", "what that issuer mints: gitlab, github or generic (default: told by issuer and claims)")
+	flags.StringVar(&f.model, "issuer-model", "", "what that issuer mints: "+strings.Join(issuer.Models(), ", ")+" or generic (default: told by issuer and claims)")
 	flags.StringVar(&f.scope, "scope", "", "the circle that the roles are meant for: JSON, or a file with it (default: inferred)")
 	flags.StringVar(&f.facts, "facts", "", "what is known of the issuer's projects: JSON, or a file with it")
 	flags.StringArrayVar(&f.rules, "rules", nil, "a Rego file or directory with your own rules, below package trustcheck.rules")
@@ -134,7 +134,7 @@ func checkFailOn(failOn, levels []string) error {
 // subject reads what the flags say of all roles.
 func (f *subjectFlags) subject(all *shared) (breadth.Subject, error) {
 	subject := breadth.Subject{Issuer: f.issuer, Model: f.model}
-	if models := append(issuer.Names(), "generic"); f.model != "" && !slices.Contains(models, f.model) {
+	if models := append(issuer.Models(), "generic"); f.model != "" && !slices.Contains(models, f.model) {
 		return subject, fmt.Errorf("--issuer-model: want one of %s, got %q", strings.Join(models, ", "), f.model)
 	}
 	var err error
