@@ -602,7 +602,10 @@ func (r *regoReader) documentMember(of document, name string) regoValue {
 		r.readsNow = true
 		return known(r.now)
 	}
-	return r.unread(of.name + "." + name + " was not given")
+	if of.name == "context" {
+		name = "context." + name
+	}
+	return r.unread("input." + name + " was not given")
 }
 
 // rule is the value of the rule that a reference names, and the rest of the reference.

@@ -433,7 +433,7 @@ func (r *regoReader) joined(separator ast.Value, of thing) regoValue {
 		if len(element) != 1 {
 			return r.unsure("concat is followed for lists with one claim only")
 		}
-		piece := ""
+		var piece string
 		if is, ok := element[0].is.(ground); ok {
 			text, isText := is.Value.(ast.String)
 			if !isText {

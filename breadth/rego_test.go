@@ -639,6 +639,56 @@ func TestManyCasesEndUndecided(t *testing.T) {
 	}
 }
 
+func TestContextIsKnownWhereItIsGiven(t *testing.T) {
+	bundle := openBundle(t)
+	role := regoRole(t, bundle, "allow if {\n\tinput.context.stage == \"live\"\n\tnot input.context.closed\n\tinput.now > 5\n\tinput.claims.project_path == \"acme/app\"\n}\n\nallow if {\n\tnot input.context.stage\n\tinput.claims.ref == \"main\"\n}")
+	for name, c := range map[string]struct {
+		context map[string]any
+		want    breadth.Verdict
+	}{
+		"given":         {map[string]any{"stage": "live"}, breadth.Tight},
+		"given closed":  {map[string]any{"stage": "live", "closed": true}, breadth.Dead},
+		"given without": {map[string]any{"closed": false}, breadth.Broad},
+		"not given":     {nil, breadth.Undecided},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scope, err := breadth.ReadScope([]byte(`{"project_path":"acme/app"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := breadth.New(bundle).Analyse(context.Background(), breadth.Subject{
+				Limits: patient, Role: role, Issuer: "https://gitlab.com", Scope: scope, Context: c.context, Now: testNow,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result.Verdict != c.want {
+				t.Errorf("want %s, got %s: %q", c.want, result.Verdict, result.Why)
+			}
+		})
+	}
+}
+
+func TestRolesAreReadSideBySide(t *testing.T) {
+	bundle, err := bundles.Open(context.Background(), bundles.Options{
+		Rules:   map[string]string{"ours.rego": "package trustcheck.rules.ours\n\nallow if {\n\tsome p in prefixes\n\tstartswith(input.claims.project_path, concat(\"\", [p, \"/\"]))\n}\n\nprefixes := {lower(p) | some p in [\"ACME\"]}\n"},
+		Require: []string{"ours"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := vaultRole(t, bundle, []byte(`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims_type":"glob","bound_claims":{"project_path":"acme*"}}`))
+	for range 4 {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			result, err := breadth.New(bundle).Analyse(context.Background(), breadth.Subject{Limits: patient, Role: role, Issuer: "https://gitlab.com", Now: testNow})
+			if err != nil || result.Verdict != breadth.Tight {
+				t.Errorf("want tight, got %+v, %v", result, err)
+			}
+		})
+	}
+}
+
 // What is not understood of two roles is the same only where all of them is.
 func TestChangeOfUnreadRegoIsNoEquivalence(t *testing.T) {
 	bundle := openBundle(t)
