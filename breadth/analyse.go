@@ -806,24 +806,30 @@ func (a *analysis) partsOf(q *ready) ([]*ready, error) {
 	}
 	a.tables.refine()
 	for _, w := range a.worlds {
-		for _, one := range w.questions {
-			one.question.ready(a.tables)
-			for _, part := range one.parts {
-				part.question.ready(a.tables)
-			}
-		}
+		retable(w.questions, a.tables)
 	}
 	return parts, nil
+}
+
+func retable(questions []*ready, tables *tables) {
+	for _, q := range questions {
+		q.question.ready(tables)
+		retable(q.parts, tables)
+	}
 }
 
 // finerDomains are the languages of the fields that a cover's finer covers read.
 func (q *question) finerDomains() ([]*language.Language, error) {
 	var all []*language.Language
 	seen := map[string]bool{}
-	for i := range q.finer {
-		for _, claim := range q.finer[i].Claims {
+	var finer []issuer.Alternative
+	for _, name := range slices.Sorted(maps.Keys(q.finerLists)) {
+		finer = append(finer, q.finerLists[name]...)
+	}
+	for i := range finer {
+		for _, claim := range finer[i].Claims {
 			for _, piece := range q.written(claim.Text + claim.Also) {
-				if piece.Field == "" || seen[piece.Field] {
+				if _, known := q.model.Fields[piece.Field]; !known || seen[piece.Field] {
 					continue
 				}
 				seen[piece.Field] = true

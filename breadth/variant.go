@@ -29,8 +29,10 @@ type variant struct {
 	names  []string
 	// key tells variants apart by what is looked at.
 	key string
-	// finer are laid over a cover where it finds something.
-	finer []issuer.Alternative
+	// finer are laid over a cover where it finds something, and the lists by the names that
+	// these may have finer ones by.
+	finer      []issuer.Alternative
+	finerLists map[string][]issuer.Alternative
 }
 
 // The marks with which a value's text on the tape begins; they tell JSON types apart.
@@ -202,13 +204,13 @@ func (v *variant) with(choice *issuer.Choice, a int) *variant {
 	next := &variant{
 		claims: v.claims, set: v.set, release: v.release, gone: v.gone,
 		fork: v.fork || alternative.Fork, cover: v.cover || alternative.Cover,
-		chosen: maps.Clone(v.chosen), names: v.names, covers: v.covers, finer: v.finer,
+		chosen: maps.Clone(v.chosen), names: v.names, covers: v.covers, finer: v.finer, finerLists: v.finerLists,
 	}
 	if alternative.Cover {
 		next.covers = append(slices.Clone(v.covers), choice.Name)
 	}
 	if alternative.Finer != "" {
-		next.finer = choice.Finer[alternative.Finer]
+		next.finer, next.finerLists = choice.Finer[alternative.Finer], choice.Finer
 	}
 	next.chosen[choice.Name] = alternative.Name
 	if a > 0 {
@@ -242,7 +244,7 @@ func (v *variant) parts() []*variant {
 	var all []*variant
 	for i := range v.finer {
 		part := *v
-		part.finer = nil
+		part.finer = v.finerLists[v.finer[i].Finer]
 		part.names = append(slices.Clone(v.names), v.finer[i].Name)
 		part.claims = maps.Clone(v.claims)
 		for name, claim := range v.finer[i].Claims {
