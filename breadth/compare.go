@@ -21,13 +21,16 @@ type Relation string
 
 // Equivalent roles answer alike on every token that the issuer mints. A role is Broadened
 // by a token that it newly admits, Narrowed by one that it newly refuses, and Changed by
-// one of each. Unclear is the answer where neither token nor proof was found.
+// one of each. NotBroadened is the proof that nothing is newly admitted where it cannot be
+// told whether anything is newly refused. Unclear is the answer where neither a newly admitted
+// token nor the proof that there is none was found.
 const (
-	Equivalent Relation = "equivalent"
-	Broadened  Relation = "broadened"
-	Narrowed   Relation = "narrowed"
-	Changed    Relation = "changed"
-	Unclear    Relation = "undecided"
+	Equivalent   Relation = "equivalent"
+	Broadened    Relation = "broadened"
+	Narrowed     Relation = "narrowed"
+	Changed      Relation = "changed"
+	NotBroadened Relation = "not broadened"
+	Unclear      Relation = "undecided"
 )
 
 // Change is what the change of a role comes to.
@@ -38,11 +41,11 @@ type Change struct {
 	Admitted, Refused *Difference
 	// Broader and Narrower say in which parts of the tokens, in words.
 	Broader, Narrower []string
-	// RestsOn lists the facts and assumptions that the verdict needs, Why what it was that
-	// could not be told.
-	RestsOn, Why  []string
-	Scope         *Scope
-	Issuer, Model string
+	// RestsOn lists the facts and assumptions that the verdict needs, Why what it turns on
+	// whether anything is newly admitted, WhyRefused whether anything is newly refused.
+	RestsOn, Why, WhyRefused []string
+	Scope                    *Scope
+	Issuer, Model            string
 }
 
 // Difference is a token on which two roles differ. Attacker is who can get it, "" where it
@@ -128,10 +131,10 @@ func (a *Analyser) compare(ctx context.Context, before, after, asked Subject) (*
 		more, less Subject
 		older      bool
 		found      **Difference
-		parts      *[]string
+		parts, why *[]string
 	}{
-		{after, before, true, &change.Admitted, &change.Broader},
-		{before, after, false, &change.Refused, &change.Narrower},
+		{after, before, true, &change.Admitted, &change.Broader, &change.Why},
+		{before, after, false, &change.Refused, &change.Narrower, &change.WhyRefused},
 	} {
 		if direction.more.Role == nil {
 			continue
@@ -156,7 +159,7 @@ func (a *Analyser) compare(ctx context.Context, before, after, asked Subject) (*
 			change.Scope, change.Issuer, change.Model = work.scope, work.issuer, work.model.Name
 		}
 		change.RestsOn = merged(change.RestsOn, work.result.RestsOn)
-		change.Why = merged(change.Why, work.result.Why)
+		*direction.why = work.result.Why
 	}
 	return change, nil
 }
@@ -172,7 +175,8 @@ func (c *Change) with(other *Change) *Change {
 	}
 	c.Admitted, c.Refused = cmp.Or(c.Admitted, other.Admitted), cmp.Or(c.Refused, other.Refused)
 	c.Broader, c.Narrower = merged(c.Broader, other.Broader), merged(c.Narrower, other.Narrower)
-	c.RestsOn, c.Why = merged(c.RestsOn, other.RestsOn), merged(c.Why, other.Why)
+	c.RestsOn = merged(c.RestsOn, other.RestsOn)
+	c.Why, c.WhyRefused = merged(c.Why, other.Why), merged(c.WhyRefused, other.WhyRefused)
 	return c
 }
 
@@ -195,6 +199,8 @@ func (c *Change) relation() Relation {
 		return Unclear
 	case c.Refused != nil:
 		return Narrowed
+	case len(c.WhyRefused) > 0:
+		return NotBroadened
 	default:
 		return Equivalent
 	}
@@ -573,7 +579,7 @@ func (a *analysis) exact(q *question, stages stageRange) (node, error) {
 		if err != nil {
 			return no, err
 		}
-		opaque := l.settled && c.Test == "platform"
+		opaque := l.settled && c.Test == "platform" && !standsApart(c)
 		if perhaps == surely && !opaque {
 			return surely, nil
 		}
@@ -584,6 +590,10 @@ func (a *analysis) exact(q *question, stages stageRange) (node, error) {
 		return q.forms.any(surely, q.forms.all(holds, perhaps)), nil
 	})
 }
+
+// standsApart reports whether a condition is the whole of others that stand beside it, as
+// Google's condition is of its conjuncts.
+func standsApart(c *bundles.Condition) bool { return c.Name == "condition" && len(c.Formula) > 0 }
 
 // compareProfiles says in which parts of the tokens the role is broader than the other.
 func (a *analysis) compareProfiles() []string {
@@ -643,6 +653,8 @@ func identity(c *bundles.Condition) string {
 		if text, err := json.Marshal(read); err == nil {
 			plain.Leaf = text
 		}
+	} else if _, list := plain.Wanted.([]any); !list {
+		plain.Wanted = []any{plain.Wanted}
 	}
 	text, err := json.Marshal(plain)
 	if err != nil {

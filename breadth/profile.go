@@ -131,10 +131,7 @@ func (a *analysis) rank(name string) int {
 
 // addProfile adds what one shape's tokens may be.
 func (a *analysis) addProfile(q *ready, goal node, parts map[string]*Part) error {
-	allowed := min(a.search, a.budget)
-	left := allowed
-	found, err := q.project(a.ctx, a.lower.limits, goal, wide, &left)
-	a.budget -= allowed - max(left, 0)
+	found, err := a.project(q.question, goal, nil)
 	if err != nil || found == nil {
 		return err
 	}
@@ -171,6 +168,15 @@ func (a *analysis) addProfile(q *ready, goal node, parts map[string]*Part) error
 		}
 	}
 	return nil
+}
+
+// project projects within what is left of the budget.
+func (a *analysis) project(q *question, goal node, spans map[int]span) (map[int]*language.Language, error) {
+	allowed := min(a.search, a.budget)
+	left := allowed
+	found, err := q.project(a.ctx, a.lower.limits, goal, wide, spans, &left)
+	a.budget -= allowed - max(left, 0)
+	return found, err
 }
 
 // shown are the claims that a profile takes apart: those that the role reads but for the
@@ -299,6 +305,9 @@ func (p Profile) beyond(other Profile, older bool) []string {
 			continue
 		}
 		before, after := other[at].String(), p[i].String()
+		if before == after {
+			continue
+		}
 		if older {
 			before, after = after, before
 		}

@@ -7,11 +7,11 @@ import (
 	"github.com/trustcheck/trustcheck/breadth/language"
 )
 
-// project returns for each field the texts that it has in some token of the formula, or
-// nil when there is no such token. A field that is missing from the answer may be
-// anything in its domain.
-func (t *tape) project(ctx context.Context, limits language.Limits, goal node, domain int, budget *int) (map[int]*language.Language, error) {
-	s := &search{tape: t, width: domain, seen: map[string]int32{}, budget: budget, links: [][]link{}}
+// project returns for each field the texts that it has in some token of the formula within
+// the spans, or nil when there is no such token. A field that is missing from the answer may
+// be anything in its domain.
+func (t *tape) project(ctx context.Context, limits language.Limits, goal node, domain int, spans map[int]span, budget *int) (map[int]*language.Language, error) {
+	s := &search{tape: t, width: domain, spans: spans, seen: map[string]int32{}, budget: budget, links: [][]link{}}
 	goal, states := s.begin(goal)
 	switch goal {
 	case no:

@@ -18,20 +18,23 @@ type Region struct {
 	Extents []Extent   `json:"extents"`
 }
 
-// Extent is what one part of a token may be: anything, one text, or all texts that begin
-// with Prefix or end with Suffix; with More, longer ones only.
+// Extent is what one part of a token may be: anything but the texts in Except, one text, or
+// all texts that begin with Prefix or end with Suffix; with More, longer ones only.
 type Extent struct {
-	Name   string  `json:"name"`
-	Any    bool    `json:"any,omitempty"`
-	Is     *string `json:"is,omitempty"`
-	Prefix string  `json:"prefix,omitempty"`
-	Suffix string  `json:"suffix,omitempty"`
-	More   bool    `json:"more,omitempty"`
+	Name   string   `json:"name"`
+	Any    bool     `json:"any,omitempty"`
+	Except []string `json:"except,omitempty"`
+	Is     *string  `json:"is,omitempty"`
+	Prefix string   `json:"prefix,omitempty"`
+	Suffix string   `json:"suffix,omitempty"`
+	More   bool     `json:"more,omitempty"`
 }
 
 // String says it in words: "ref any", "ref main", "ref release/*".
 func (e Extent) String() string {
 	switch {
+	case len(e.Except) > 0:
+		return e.Name + " any but " + strings.Join(e.Except, " and ")
 	case e.Any:
 		return e.Name + " any"
 	case e.Is != nil && *e.Is == "":
@@ -83,14 +86,14 @@ func (a *analysis) regions(first *hit, admitted, circle func(*ready) node) (foun
 		if len(found) == maxRegions {
 			return found, false, nil
 		}
-		spans, err := a.widest(next, admitted, circle)
+		hole, err := a.widest(next, admitted, circle)
 		if err != nil {
 			return found, false, err
 		}
-		region := Region{Extents: a.extents(next, spans)}
+		region := Region{Extents: a.extents(hole)}
 		for w := range a.worlds {
 			for _, q := range a.worlds[w].questions {
-				held, err := a.fills(q, next.ready, spans, admitted, circle)
+				held, err := a.fills(q, hole, admitted, circle)
 				if err != nil {
 					return found, false, err
 				}
@@ -100,7 +103,7 @@ func (a *analysis) regions(first *hit, admitted, circle func(*ready) node) (foun
 				if !slices.ContainsFunc(region.Shapes, func(shape []string) bool { return slices.Equal(shape, q.names) }) {
 					region.Shapes = append(region.Shapes, append([]string{}, q.names...))
 				}
-				if err := a.setAside(q, next.ready, spans); err != nil {
+				if err := a.setAside(q, hole); err != nil {
 					return found, false, err
 				}
 			}
@@ -124,9 +127,9 @@ func (a *analysis) regions(first *hit, admitted, circle func(*ready) node) (foun
 
 // widest holds each part of a token to the widest span with which all tokens of the
 // circle are admitted.
-func (a *analysis) widest(h *hit, admitted, circle func(*ready) node) (map[int]span, error) {
+func (a *analysis) widest(h *hit, admitted, circle func(*ready) node) (*widening, error) {
 	w := &widening{
-		analysis: a, hit: h, spans: map[int]span{},
+		analysis: a, hit: h, spans: map[int]span{}, except: map[int][]string{},
 		admitted: h.forms.all(circle(h.ready), admitted(h.ready)),
 		refused:  h.forms.all(circle(h.ready), h.forms.not(admitted(h.ready))),
 	}
@@ -134,11 +137,17 @@ func (a *analysis) widest(h *hit, admitted, circle func(*ready) node) (map[int]s
 		w.spans[field] = exactly(text)
 	}
 	for field := range h.fields {
-		if _, matters := h.texts[field]; matters && !w.free(field) {
+		if _, matters := h.texts[field]; !matters {
+			continue
+		}
+		if !w.free(field) && !w.allBut(field) {
 			w.widen(field)
 		}
+		if held, ok := w.spans[field]; (!ok || held.open) && !w.others(field) {
+			w.spans[field] = exactly(h.texts[field])
+		}
 	}
-	return w.spans, w.failed
+	return w, w.failed
 }
 
 // widening is the search for the spans of a region.
@@ -146,6 +155,7 @@ type widening struct {
 	*analysis
 	*hit
 	spans             map[int]span
+	except            map[int][]string
 	admitted, refused node
 	failed            error
 }
@@ -159,6 +169,41 @@ func (w *widening) free(field int) bool {
 	}
 	w.spans[field] = before
 	return false
+}
+
+// allBut reports whether a field may be anything but a few texts, and leaves it so.
+func (w *widening) allBut(field int) bool {
+	if w.failed != nil {
+		return false
+	}
+	before := w.spans[field]
+	delete(w.spans, field)
+	refused, err := w.project(w.question, w.refused, w.spans)
+	if limited(err) {
+		err = nil
+	}
+	w.failed = err
+	if texts := refused[field]; texts != nil {
+		if values, few := texts.Values(maxValues); few && len(values) > 0 && !slices.Contains(values, w.texts[field]) {
+			w.except[field] = values
+			w.failed = w.leaveOut(field, values)
+			return true
+		}
+	}
+	w.spans[field] = before
+	return false
+}
+
+// leaveOut keeps what is asked from tokens in which a field has one of the texts.
+func (w *widening) leaveOut(field int, values []string) error {
+	there, err := w.oneOf(w.fields[field].name, values)
+	if err != nil {
+		return err
+	}
+	w.admitted = w.forms.all(w.admitted, w.forms.not(there))
+	w.refused = w.forms.all(w.refused, w.forms.not(there))
+	w.retable()
+	return nil
 }
 
 // fits reports whether a field may have a span, and leaves it there.
@@ -183,7 +228,7 @@ func (w *widening) holds() bool {
 }
 
 // widen holds a field to its text's shortest prefix with which all is admitted, else to
-// its shortest suffix; to the text itself where nothing else comes with these.
+// its shortest suffix.
 func (w *widening) widen(field int) {
 	text := w.texts[field]
 	letters := []rune(text)
@@ -200,25 +245,38 @@ func (w *widening) widen(field int) {
 			return w.fits(field, span{suffix: string(letters[len(letters)-n:]), open: true})
 		})
 	}
-	if w.spans[field].open && !w.others(field) {
-		w.spans[field] = exactly(text)
-	}
 }
 
-// others reports whether the span of a field holds more that is admitted than its text: a
-// shorter text, or a longer one.
+// others reports whether the span of a field holds more that is admitted than its text:
+// another of few, a shorter text, or a longer one.
 func (w *widening) others(field int) bool {
-	held := w.spans[field]
-	defer func() { w.spans[field] = held }()
-	if found := w.member(); found != nil && found[field] != w.texts[field] {
+	held, ok := w.spans[field]
+	defer func() {
+		delete(w.spans, field)
+		if ok {
+			w.spans[field] = held
+		}
+	}()
+	text := w.texts[field]
+	if found := w.member(); found != nil && found[field] != text {
 		return true
 	}
-	longer := span{prefix: w.texts[field], open: true, more: true}
-	if held.suffix != "" {
-		longer = span{suffix: w.texts[field], open: true, more: true}
+	if values, few := w.fields[field].domains[wide].Values(maxValues); few {
+		return slices.ContainsFunc(values, func(value string) bool {
+			w.spans[field] = exactly(value)
+			return value != text && (!ok || held.holds(value)) && w.member() != nil
+		})
 	}
-	w.spans[field] = longer
+	w.spans[field] = span{prefix: text, open: true, more: true}
+	if held.suffix != "" {
+		w.spans[field] = span{suffix: text, open: true, more: true}
+	}
 	return w.member() != nil
+}
+
+// holds reports whether a text is in an open span.
+func (s span) holds(text string) bool {
+	return strings.HasPrefix(text, s.prefix) && strings.HasSuffix(text, s.suffix)
 }
 
 // member is a token within the spans that is admitted, or nil.
@@ -248,45 +306,78 @@ func shortest(n int, holds func(int) bool) int {
 
 // fills reports whether the same spans are a region in another shape: it has the fields,
 // somebody is in it, and all who are get in.
-func (a *analysis) fills(q, of *ready, spans map[int]span, admitted, circle func(*ready) node) (bool, error) {
+func (a *analysis) fills(q *ready, w *widening, admitted, circle func(*ready) node) (bool, error) {
+	if q == w.hit.ready {
+		return true, nil
+	}
 	if q.cover || a.generic {
 		return false, nil
 	}
 	here := map[int]span{}
-	for field, held := range spans {
-		at, ok := q.order[of.fields[field].name]
+	for field, held := range w.spans {
+		at, ok := q.order[w.fields[field].name]
 		if !ok {
 			return false, nil
 		}
 		here[at] = held
 	}
-	some, err := a.ask(q.question, q.forms.all(circle(q), admitted(q)), sure, here)
+	who := circle(q)
+	for field, values := range w.except {
+		if _, ok := q.order[w.fields[field].name]; !ok {
+			return false, nil
+		}
+		there, err := q.oneOf(w.fields[field].name, values)
+		if err != nil {
+			return false, err
+		}
+		who = q.forms.all(who, q.forms.not(there))
+		q.retable()
+	}
+	some, err := a.ask(q.question, q.forms.all(who, admitted(q)), sure, here)
 	if err != nil || some == nil {
 		return false, err
 	}
-	if q == of {
-		return true, nil
-	}
-	refused, err := a.ask(q.question, q.forms.all(circle(q), q.forms.not(admitted(q))), wide, here)
+	refused, err := a.ask(q.question, q.forms.all(who, q.forms.not(admitted(q))), wide, here)
 	return err == nil && refused == nil, err
 }
 
 // setAside notes that the tokens within the spans have been told of.
-func (a *analysis) setAside(q, of *ready, spans map[int]span) error {
+func (a *analysis) setAside(q *ready, w *widening) error {
 	parts := []node{yes}
-	for field, held := range spans {
-		part, err := q.within(of.fields[field].name, held)
+	for field, held := range w.spans {
+		part, err := q.within(w.fields[field].name, held)
 		if err != nil {
 			return err
 		}
 		parts = append(parts, part)
 	}
+	for field, values := range w.except {
+		there, err := q.oneOf(w.fields[field].name, values)
+		if err != nil {
+			return err
+		}
+		parts = append(parts, q.forms.not(there))
+	}
 	q.told = q.forms.any(q.told, q.forms.all(parts...))
+	q.retable()
+	return nil
+}
+
+// retable gives a question an alphabet of its own, with the atoms that came late.
+func (q *question) retable() {
 	own := newTables()
 	own.add(q.languages)
 	own.refine()
-	q.question.ready(own)
-	return nil
+	q.ready(own)
+}
+
+// oneOf says that a field is one of the texts.
+func (q *question) oneOf(field string, values []string) (node, error) {
+	texts, err := q.lower.exact(values...)
+	if err != nil {
+		return no, err
+	}
+	return q.reads([]issuer.Piece{{Field: field}}, texts, false), nil
 }
 
 // within says that a field lies in a span.
@@ -343,7 +434,8 @@ func (l *lowering) naming(text string) (*language.Language, error) {
 
 // extents lists the spans by the names of their fields: those that are held to something,
 // and those that the role, a project's path or its ref read.
-func (a *analysis) extents(h *hit, spans map[int]span) []Extent {
+func (a *analysis) extents(w *widening) []Extent {
+	h := w.hit
 	tells := map[string]bool{}
 	for _, claim := range append(a.shown(), a.model.Names.Ref) {
 		for _, piece := range h.pieces(claim) {
@@ -358,9 +450,14 @@ func (a *analysis) extents(h *hit, spans map[int]span) []Extent {
 	var all []Extent
 	for _, field := range order {
 		name := h.fields[field].name
-		held, ok := spans[field]
+		held, ok := w.spans[field]
 		extent := Extent{Name: a.called(name)}
 		switch {
+		case len(w.except[field]) > 0:
+			for _, value := range w.except[field] {
+				extent.Except = append(extent.Except, plainText(value))
+			}
+			extent.Any = true
 		case !ok && !tells[name]:
 			continue
 		case !ok:

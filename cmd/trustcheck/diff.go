@@ -165,7 +165,7 @@ func diffExit(changes []report.Changed, failOn []string) error {
 		if slices.ContainsFunc(failOn, func(on string) bool { return does[on] }) {
 			return exit(exitNo)
 		}
-		undecided = undecided || len(change.Why) > 0
+		undecided = undecided || len(change.Why) > 0 || len(change.WhyRefused) > 0 && slices.Contains(failOn, onRefused)
 	}
 	if undecided && slices.Contains(failOn, onUndecided) {
 		return exit(exitUndecided)

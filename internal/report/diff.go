@@ -29,7 +29,7 @@ const (
 // verdicts are all of them, in the order of a summary.
 var verdicts = [...]string{
 	string(breadth.Broadened), string(breadth.Changed), added, string(breadth.Unclear),
-	string(breadth.Narrowed), removed, string(breadth.Equivalent),
+	string(breadth.Narrowed), string(breadth.NotBroadened), removed, string(breadth.Equivalent),
 }
 
 func (c *Changed) verdict() string {
@@ -80,23 +80,24 @@ func listed[T any](list []T) []T {
 // token was found.
 func (c Changed) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
-		Role      *trustcheck.RoleRef `json:"role"`
-		Base      *trustcheck.RoleRef `json:"base"`
-		Verdict   string              `json:"verdict"`
-		Admitted  *difference         `json:"admitted"`
-		Refused   *difference         `json:"refused"`
-		Broader   []string            `json:"broader"`
-		Narrower  []string            `json:"narrower"`
-		Why       []string            `json:"why"`
-		RestsOn   []string            `json:"rests_on"`
-		Scope     *breadth.Scope      `json:"scope"`
-		Issuer    string              `json:"issuer"`
-		Model     string              `json:"issuer_model"`
-		RoleError string              `json:"role_error,omitempty"`
-		BaseError string              `json:"base_error,omitempty"`
+		Role       *trustcheck.RoleRef `json:"role"`
+		Base       *trustcheck.RoleRef `json:"base"`
+		Verdict    string              `json:"verdict"`
+		Admitted   *difference         `json:"admitted"`
+		Refused    *difference         `json:"refused"`
+		Broader    []string            `json:"broader"`
+		Narrower   []string            `json:"narrower"`
+		Why        []string            `json:"why"`
+		WhyRefused []string            `json:"why_refused"`
+		RestsOn    []string            `json:"rests_on"`
+		Scope      *breadth.Scope      `json:"scope"`
+		Issuer     string              `json:"issuer"`
+		Model      string              `json:"issuer_model"`
+		RoleError  string              `json:"role_error,omitempty"`
+		BaseError  string              `json:"base_error,omitempty"`
 	}{
 		c.role(), c.Base, c.verdict(), differenceOf(c.Admitted), differenceOf(c.Refused), listed(c.Broader), listed(c.Narrower),
-		listed(c.Why), listed(c.RestsOn), c.Scope, c.Issuer, c.Model, c.HeadError, c.BaseError,
+		listed(c.Why), listed(c.WhyRefused), listed(c.RestsOn), c.Scope, c.Issuer, c.Model, c.HeadError, c.BaseError,
 	})
 }
 
@@ -137,16 +138,19 @@ func (c *Changed) text(text *strings.Builder) {
 	if c.HeadError != "" {
 		line(text, "  HEAD's is one that %s refuses to store: %s", c.Head.Platform, c.HeadError)
 	}
-	if c.Admitted == nil && c.Refused == nil && len(c.Why) == 0 {
+	if c.Admitted == nil && c.Refused == nil && len(c.Why)+len(c.WhyRefused) == 0 {
 		line(text, "  nobody gets in")
 	}
 	c.side(text, "newly admitted", c.Admitted, "broader", c.Broader)
 	c.side(text, "newly refused", c.Refused, "narrower", c.Narrower)
 	for _, why := range c.Why {
-		line(text, "  cannot be told: %s", why)
+		line(text, "  newly admitted, it cannot be told: %s", why)
+	}
+	for _, why := range c.WhyRefused {
+		line(text, "  newly refused, it cannot be told: %s", why)
 	}
 	for _, fact := range c.RestsOn {
-		if !slices.Contains(c.Why, fact) {
+		if !slices.Contains(c.Why, fact) && !slices.Contains(c.WhyRefused, fact) {
 			line(text, "  rests on: %s", fact)
 		}
 	}
