@@ -617,7 +617,7 @@ func (a *analysis) doubtful(possible *hit) []string {
 	var why []string
 	for i, field := range possible.fields {
 		if n, shared := a.less.numberOf(field.name); shared && possible.texts[i] != "" && len(a.less.sides[n]) == 1 {
-			why = append(why, fmt.Sprintf("%s decides: it reads what the analysis does not look into", a.less.sources[n]))
+			why = merged(why, []string{fmt.Sprintf("%s decides: it reads what the analysis does not look into", a.less.sources[n])})
 		}
 	}
 	if a.generic {

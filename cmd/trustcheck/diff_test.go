@@ -94,7 +94,7 @@ func TestDiffTellsWhatAChangeComesTo(t *testing.T) {
 		"an id dropped": {vaultText(`{"project_path":"acme/app","project_id":"7"}`), vaultText(`{"project_path":"acme/app"}`),
 			nil, exitNo, []string{"broadened", "whoever takes over the name acme"}, ""},
 		"a network that is not looked into": {awsFrom("10.0.0.0/8", "repo:acme/a:ref:refs/heads/main"), awsFrom("10.0.0.0/9", "repo:acme/a:ref:refs/heads/main"),
-			nil, exitUndecided, []string{": undecided\n", "cannot be told: ", "aws:SourceIp"}, "newly"},
+			nil, exitUndecided, []string{": undecided\n", "cannot be told whether it admits more: ", "aws:SourceIp"}, "newly"},
 		"undecided, let pass": {awsFrom("10.0.0.0/8", "repo:acme/a:ref:refs/heads/main"), awsFrom("10.0.0.0/9", "repo:acme/a:ref:refs/heads/main"),
 			[]string{"--fail-on", "admitted"}, exitYes, []string{"undecided"}, ""},
 		"the same network": {awsFrom("10.0.0.0/8", "repo:acme/a:ref:refs/heads/main"), strings.Replace(awsFrom("10.0.0.0/8", "repo:acme/a:ref:refs/heads/main"), "StringEquals", "StringLike", 1),

@@ -144,10 +144,10 @@ func (c *Changed) text(text *strings.Builder) {
 	c.side(text, "newly admitted", c.Admitted, "broader", c.Broader)
 	c.side(text, "newly refused", c.Refused, "narrower", c.Narrower)
 	for _, why := range c.Why {
-		line(text, "  newly admitted, it cannot be told: %s", why)
+		line(text, "  cannot be told whether it admits more: %s", why)
 	}
 	for _, why := range c.WhyRefused {
-		line(text, "  newly refused, it cannot be told: %s", why)
+		line(text, "  cannot be told whether it refuses more: %s", why)
 	}
 	for _, fact := range c.RestsOn {
 		if !slices.Contains(c.Why, fact) && !slices.Contains(c.WhyRefused, fact) {
