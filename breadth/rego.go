@@ -649,13 +649,13 @@ func (r *regoReader) readRule(ref ast.Ref, rules []*ast.Rule) regoValue {
 		switch {
 		case len(head.Args) > 0:
 			return r.unsure(ref.String() + " is a function")
-		case head.RuleKind() == ast.SingleValue && len(head.Ref()) == 1:
+		case head.RuleKind() == ast.SingleValue && head.Ref().IsGround():
 			return r.complete(rules, nil)
 		case head.RuleKind() == ast.SingleValue && len(head.Ref()) == 2 && head.Key != nil:
 			// Two values for one key are an error.
 			r.fail(perhaps(""))
 			kind = gatheredObject
-		case head.RuleKind() == ast.MultiValue && len(head.Ref()) == 1:
+		case head.RuleKind() == ast.MultiValue && head.Ref().IsGround():
 		default:
 			return r.unsure("the analysis does not know the head of " + ref.String())
 		}

@@ -184,6 +184,8 @@ func TestExactRegoIsReadAsOPADecides(t *testing.T) {
 		"conflict is no answer":         "allow if kind == \"one\"\nkind := \"one\" if " + x + " == \"a\"\nkind := \"two\" if " + y + ` == "a"`,
 		"never":                         `allow if "a" == "b"`,
 		"always":                        `allow if count("a") == 1`,
+		"rules with a path":             "allow if {\n\tof.some.place\n\tof.other[\"a\"]\n}\nof.some.place if " + x + " == \"a\"\nof.other contains v if v := " + y,
+		"table of rules":                "allow if table.k\ntable.k if " + x + " == \"a\"\ntable.l if " + y + ` == "a"`,
 		"same claim":                    `allow if ` + x + ` == ` + x,
 		"ignored default of a function": "allow if f(" + x + ") == \"a\"\nf(v) := lower(v) if is_string(v)",
 	} {
