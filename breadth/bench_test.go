@@ -50,6 +50,39 @@ func BenchmarkSamples(b *testing.B) {
 	b.ReportMetric(float64(each[len(each)-1].Microseconds())/1000, "max-ms")
 }
 
+// BenchmarkDetail measures processor time for one role with every attacker, regions and
+// profile, over the samples of all platforms.
+func BenchmarkDetail(b *testing.B) {
+	bundle := openBundle(b)
+	analyser := breadth.New(bundle)
+	var subjects []breadth.Subject
+	for _, one := range readSamples(b) {
+		subjects = append(subjects, one.subject(b, bundle))
+	}
+	for _, one := range readPlatformSamples(b) {
+		subjects = append(subjects, one.subject(b, bundle))
+	}
+	for _, detail := range []bool{false, true} {
+		b.Run(fmt.Sprintf("detail=%t", detail), func(b *testing.B) {
+			var each []time.Duration
+			for b.Loop() {
+				for _, subject := range subjects {
+					subject.Detail = detail
+					start := cpu()
+					if _, err := analyser.Analyse(context.Background(), subject); err != nil {
+						b.Fatal(err)
+					}
+					each = append(each, cpu()-start)
+				}
+			}
+			slices.Sort(each)
+			b.ReportMetric(float64(each[len(each)/2].Microseconds())/1000, "median-ms")
+			b.ReportMetric(float64(each[len(each)*95/100].Microseconds())/1000, "p95-ms")
+			b.ReportMetric(float64(each[len(each)-1].Microseconds())/1000, "max-ms")
+		})
+	}
+}
+
 // pathological are roles made to cost as much as they can.
 func pathological() map[string]map[string]any {
 	glob := func(claim string, patterns ...string) map[string]any {

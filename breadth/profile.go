@@ -104,7 +104,7 @@ func (a *analysis) profile(role func(*ready) node) (Profile, error) {
 	slices.SortStableFunc(order, func(x, y string) int { return a.rank(x) - a.rank(y) })
 	var all Profile
 	for _, name := range order {
-		if err := a.describe(parts[name]); err != nil {
+		if err := a.describe(parts[name], strings.HasPrefix(name, "=")); err != nil {
 			return nil, err
 		}
 		parts[name].Name, parts[name].Named = a.called(name), a.rank(name) < a.rank("")
@@ -236,24 +236,26 @@ func (a *analysis) addPart(parts map[string]*Part, name string, texts *language.
 	return err
 }
 
-// describe puts the texts of a part into words. Of a claim that may be a text or a list,
-// the text stands for the lists that hold it.
-func (a *analysis) describe(p *Part) error {
+// describe puts the texts of a part into words. Of a claim that may be of several types, the
+// text stands for the lists that hold it; only its texts begin with a mark.
+func (a *analysis) describe(p *Part, typed bool) error {
 	if p.accepted == nil {
 		return nil
 	}
-	p.Absent = p.Absent || p.accepted.Contains(markAbsent)
 	told := p.accepted
-	marked, err := a.lower.compile(`(?s)\A` + markText + `.*\z`)
-	if err != nil {
-		return err
-	}
-	texts, err := a.lower.limits.Intersect(a.ctx, told, marked)
-	if err != nil {
-		return err
-	}
-	if !texts.Empty() {
-		told = texts
+	if typed {
+		p.Absent = p.Absent || told.Contains(markAbsent)
+		marked, err := a.lower.compile(`(?s)\A` + markText + `.*\z`)
+		if err != nil {
+			return err
+		}
+		texts, err := a.lower.limits.Intersect(a.ctx, told, marked)
+		if err != nil {
+			return err
+		}
+		if !texts.Empty() {
+			told = texts
+		}
 	}
 	p.Unbounded = !told.Finite()
 	if values, few := told.Values(maxValues); few {
