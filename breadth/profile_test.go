@@ -11,9 +11,9 @@ import (
 	"github.com/trustcheck/trustcheck/breadth"
 )
 
-// holds reports whether what a part says of the accepted tokens is true of a token, by its
+// isWithin reports whether what a part says of the accepted tokens is true of a token, by its
 // members alone.
-func holds(part *breadth.Part, claims map[string]any) bool {
+func isWithin(part *breadth.Part, claims map[string]any) bool {
 	value, there := claims[part.Name]
 	if part.Name == "project" {
 		path, _ := claims["project_path"].(string)
@@ -68,7 +68,7 @@ func TestProfileLeavesOutWhatIsAccepted(t *testing.T) {
 				if !part.Unbounded || part.Prefix+part.Suffix != "" {
 					bounded++
 				}
-				if !holds(part, claims) {
+				if !isWithin(part, claims) {
 					t.Fatalf("%s: the profile says %s %s, and it accepts %s", marshal(t, s.role), part.Name, part, marshal(t, claims))
 				}
 			}
