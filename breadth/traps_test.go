@@ -5,7 +5,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
+	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,8 +16,10 @@ import (
 	"github.com/trustcheck/trustcheck/breadth"
 )
 
+var update = flag.Bool("update", false, "rewrite the README's table of roles that matching words judges wrongly")
+
 // trap is a role that other tools judge wrongly, or a neighbour of one that differs by
-// one thing.
+// one thing. One with a Policy has a row in the README's table, with what Others say.
 type trap struct {
 	Name      string            `json:"name"`
 	Platform  string            `json:"platform"`
@@ -24,6 +29,8 @@ type trap struct {
 	Facts     json.RawMessage   `json:"facts"`
 	Verdict   string            `json:"verdict"`
 	Attackers map[string]string `json:"attackers"`
+	Policy    string            `json:"policy"`
+	Others    string            `json:"others"`
 }
 
 func TestWordsDoNotDecide(t *testing.T) {
@@ -33,6 +40,7 @@ func TestWordsDoNotDecide(t *testing.T) {
 	}
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
+	table := trapTable
 	lines := bufio.NewScanner(bytes.NewReader(text))
 	for lines.Scan() {
 		var one trap
@@ -72,6 +80,46 @@ func TestWordsDoNotDecide(t *testing.T) {
 				claims, _ := json.Marshal(result.Witness.Claims)
 				t.Logf("%s: %s", result.Attacker, claims)
 			}
+			if one.Policy != "" {
+				table += one.row(result)
+			}
 		})
+	}
+	readmeHolds(t, table)
+}
+
+const trapTable = "| condition | other tools | trustcheck |\n|---|---|---|\n"
+
+// row says what the role is, what others say of it, and what came of it here.
+func (t *trap) row(result *breadth.Result) string {
+	verdict := string(result.Verdict)
+	if result.Attacker != "" {
+		verdict += ": " + result.Attacker
+	}
+	return fmt.Sprintf("| %s | %s | %s |\n", t.Policy, t.Others, verdict)
+}
+
+// readmeHolds wants the table in the README, or writes it there.
+func readmeHolds(t *testing.T, table string) {
+	t.Helper()
+	const file = "../README.md"
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, _ := strings.Cut(trapTable, "\n")
+	before, rest, found := strings.Cut(string(text), head)
+	_, after, ends := strings.Cut(rest, "\n\n")
+	if !found || !ends {
+		t.Fatalf("want a table that begins with %q and ends with an empty line in %s", head, file)
+	}
+	switch wanted := before + table + "\n" + after; {
+	case wanted == string(text):
+	case *update:
+		if err := os.WriteFile(file, []byte(wanted), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("%s is out of date; go test ./breadth -run Words -update rewrites its table:\n%s", file, table)
 	}
 }
