@@ -405,7 +405,10 @@ func (a *analysis) interest(names *issuer.Parts) {
 			for c := range way.Conditions {
 				paths, _, _ := places(&way.Conditions[c])
 				for _, path := range paths {
-					if name, ok := path[0].(string); ok && len(path) > 0 {
+					if len(path) == 0 {
+						continue
+					}
+					if name, ok := path[0].(string); ok {
 						a.read[name] = true
 						see(name)
 					}
@@ -975,14 +978,16 @@ func (a *analysis) excluded(name string) bool {
 	return name == Lookalike && tight(Outsider) || (name == Outsider || name == Lookalike) && tight(Lured)
 }
 
+// outside says that a token lies outside the scope and gets in.
+func (a *analysis) outside(mode int) func(*ready) node {
+	return func(q *ready) node {
+		return q.forms.all(q.role[mode], q.world[mode], q.forms.not(q.inside[1-mode]))
+	}
+}
+
 // overall answers about the scope.
 func (a *analysis) overall() error {
-	outside := func(mode int) func(*ready) node {
-		return func(q *ready) node {
-			return q.forms.all(q.role[mode], q.world[mode], q.forms.not(q.inside[1-mode]))
-		}
-	}
-	possible, _, err := a.find(may, outside(may))
+	possible, _, err := a.find(may, a.outside(may))
 	if err != nil {
 		return err
 	}
@@ -990,7 +995,7 @@ func (a *analysis) overall() error {
 		a.tight()
 		return a.because()
 	}
-	found, missing, err := a.find(must, outside(must))
+	found, missing, err := a.find(must, a.outside(must))
 	if err != nil {
 		return err
 	}
@@ -1015,27 +1020,14 @@ func (a *analysis) broad(attacker string, token *Token) {
 func (a *analysis) tight() {
 	a.result.Verdict = Tight
 	a.rest(fmt.Sprintf("the model of %s as of %s: no other claims, shapes and letters than it has", a.model.Title, a.model.AsOf))
-	for _, name := range slices.Sorted(maps.Keys(a.facts.given)) {
-		if value, ok := a.facts.plain[name]; ok && a.factMatters(name) {
-			a.rest(fmt.Sprintf("the fact %s: %s", name, spelled(value)))
-		}
+	for _, name := range a.neededFacts() {
+		a.rest(fmt.Sprintf("the fact %s: %s", name, spelled(a.facts.plain[name])))
 	}
 	if a.result.Attackers[ForkMR] == Undecided && !a.facts.knows("fork_pipelines") {
 		a.rest("whether builds of strangers' forks get tokens: the fact fork_pipelines was not given")
 	}
 	if a.refs && a.tenants.named() && a.forkable() && a.model.Names.JobPath != "" {
 		a.rest("who runs a merge request's pipeline may push to its branch, and no project of the scope is a fork of a stranger's")
-	}
-}
-
-func (a *analysis) factMatters(name string) bool {
-	switch name {
-	case "protected_branches", "protected_tags":
-		return a.refs
-	case "environments":
-		return a.environments
-	default:
-		return true
 	}
 }
 

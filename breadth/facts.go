@@ -119,6 +119,21 @@ func (f *Facts) check() error {
 // knows reports whether a fact was given.
 func (f *Facts) knows(name string) bool { return f.given[name] }
 
+// without are the facts but for one.
+func (f *Facts) without(name string) *Facts {
+	members := maps.Clone(f.plain)
+	delete(members, name)
+	text, err := json.Marshal(members)
+	if err != nil {
+		return f
+	}
+	fewer, err := ReadFacts(text)
+	if err != nil {
+		return f
+	}
+	return fewer
+}
+
 // rulesOut reports whether one of the facts has the value named.
 func (f *Facts) rulesOut(unless map[string]any) bool {
 	for name, value := range unless {

@@ -2,10 +2,43 @@ package breadth
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/trustcheck/trustcheck/breadth/language"
 	"github.com/trustcheck/trustcheck/policies/issuer"
 )
+
+// neededFacts lists the facts that a proof needs: without any of the others it stands as
+// well, and without all of them at once. Where a limit keeps that from being told, a fact is
+// taken to be needed.
+func (a *analysis) neededFacts() []string {
+	var needed []string
+	known := a.facts
+	for _, name := range slices.Sorted(maps.Keys(a.facts.plain)) {
+		if fewer := known.without(name); a.tightKnowing(fewer) {
+			known = fewer
+		} else {
+			needed = append(needed, name)
+		}
+	}
+	return needed
+}
+
+// tightKnowing reports whether the role is proven tight by these facts alone.
+func (a *analysis) tightKnowing(facts *Facts) bool {
+	subject := a.Subject
+	subject.Scope, subject.Facts = a.scope, facts
+	again := newAnalysis(a.ctx, a.bundle, subject)
+	if err := again.prepare(); err != nil {
+		return false
+	}
+	if err := again.build(); err != nil {
+		return false
+	}
+	possible, _, err := again.find(may, again.outside(may))
+	return err == nil && possible == nil
+}
 
 // because asks once more for what was proven not to be, with one of the issuer's rules
 // relaxed at a time. Where there is a token then, the proof rests on that rule. What a

@@ -22,27 +22,40 @@ func TestProofHidesTheRuleThatItRestsOn(t *testing.T) {
 	for _, test := range []struct {
 		name, issuer, role, scope, facts string
 		verdict                          breadth.Verdict
-		rests                            []string
+		rests, needed                    []string
 	}{
 		{
 			"a colon that GitHub escapes", "https://github.example.com/_services/token", github, main, settings + `"issuer_version":"3.19"}`,
-			breadth.Tight, []string{"a colon in a value is written %3A", "git refs hold no colon"},
+			breadth.Tight, []string{"a colon in a value is written %3A", "git refs hold no colon"}, []string{"issuer_version"},
 		},
 		{
 			"the release that did not escape it", "https://github.example.com/_services/token", github, main, settings + `"issuer_version":"3.18"}`,
-			breadth.Broad, nil,
+			breadth.Broad, nil, nil,
 		},
 		{
 			"a star before the ref", "https://gitlab.com",
 			`{"role_type":"jwt","user_claim":"sub","bound_audiences":["x"],"bound_claims_type":"glob","bound_claims":{"sub":"project_path:acme/*:ref_type:branch:ref:main"}}`,
 			`{"namespace_path":"acme","ref":"main","ref_type":"branch"}`, ``,
-			breadth.Tight, []string{"git refs hold no colon", "paths of groups and projects hold"},
+			breadth.Tight, []string{"git refs hold no colon", "paths of groups and projects hold"}, nil,
 		},
 		{
 			"the claims by themselves", "https://gitlab.com",
 			`{"role_type":"jwt","user_claim":"sub","bound_audiences":["x"],"bound_claims_type":"glob","bound_claims":{"project_path":"acme/*","ref":"main","ref_type":"branch"}}`,
 			`{"namespace_path":"acme","ref":"main","ref_type":"branch"}`, ``,
-			breadth.Tight, []string{},
+			breadth.Tight, []string{}, nil,
+		},
+		{
+			"a fact of several", "https://gitlab.com",
+			`{"role_type":"jwt","user_claim":"sub","bound_audiences":["x"],"bound_claims":{"job_project_path":"acme/app","ref":"main"}}`,
+			`{"project_path":"acme/app"}`, `{"fork_pipelines":"fork","protected_branches":["main"],"registration":"open","issuer_version":"18.9"}`,
+			breadth.Tight, []string{}, []string{"fork_pipelines"},
+		},
+		{
+			"one of two facts that each do", "https://gitlab.com",
+			`{"role_type":"jwt","user_claim":"sub","bound_audiences":["x"],"bound_claims":{"project_path":"acme/app","ref":"main","ref_type":"branch","environment":"production"}}`,
+			`{"any_of":[{"project_path":"acme/app","ref_protected":"true"},{"project_path":"acme/app","environment_protected":"true"}]}`,
+			`{"protected_branches":["main"],"environments":{"production":{"protected":true}}}`,
+			breadth.Tight, []string{}, []string{"protected_branches"},
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -71,13 +84,21 @@ func TestProofHidesTheRuleThatItRestsOn(t *testing.T) {
 				t.Fatalf("want %s, got %s: %v", test.verdict, result.Verdict, result.Why)
 			}
 			found := []string{}
+			var needed []string
 			for _, on := range result.RestsOn {
 				if rule, _, relaxed := strings.Cut(on, ": else "); relaxed {
 					found = append(found, rule)
 				}
+				if fact, given := strings.CutPrefix(on, "the fact "); given {
+					name, _, _ := strings.Cut(fact, ":")
+					needed = append(needed, name)
+				}
 			}
 			if test.rests != nil && !slices.EqualFunc(found, test.rests, strings.HasPrefix) {
 				t.Errorf("want the rules %q, got %q", test.rests, found)
+			}
+			if !slices.Equal(needed, test.needed) {
+				t.Errorf("want the facts %q, got %q", test.needed, needed)
 			}
 		})
 	}
