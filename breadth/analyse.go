@@ -263,6 +263,9 @@ func (a *analysis) prepare() error {
 	if err := a.identify(); err != nil {
 		return err
 	}
+	if err := a.checkScope(); err != nil {
+		return err
+	}
 	a.settle()
 	a.withCaller()
 	a.lower.given = a.keysGiven()

@@ -93,7 +93,7 @@ func rootOf(token *Token, claim string) string {
 
 func (a *analysis) finding(name string, token *Token) Finding {
 	rule, severity := ruleOf(name)
-	if name == Developer && token.Inside {
+	if token.Inside && (name == Developer || a.everybody() && name != Recycler) {
 		severity = "medium"
 	}
 	who := a.who(name, token, "gets in")
@@ -101,6 +101,14 @@ func (a *analysis) finding(name string, token *Token) Finding {
 		return Finding{rule, severity, a.sentence(who+": bind an id as well", token)}
 	}
 	return Finding{rule, severity, a.sentence(who, token) + a.remedy(token)}
+}
+
+// everybody reports whether the scope is all of an issuer's tokens: whoever gets in is meant
+// to.
+func (a *analysis) everybody() bool {
+	return slices.ContainsFunc(a.scope.Circles, func(circle Circle) bool {
+		return !slices.ContainsFunc(circle, func(c Constraint) bool { return c.Claim != "iss" })
+	})
 }
 
 // who tells whose token it is, "" for nobody's in particular, and that it gets in, or no

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/agnivade/levenshtein"
+
 	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/policies/issuer"
 )
@@ -125,6 +127,41 @@ func readConstraint(name string, value any) (Constraint, error) {
 		return Constraint{Claim: name, Values: values}, nil
 	}
 }
+
+// checkScope wants a scope that was given to name claims that some issuer mints: a circle
+// with a misspelt one would be nobody's.
+func (a *analysis) checkScope() error {
+	if a.generic || a.Subject.Scope == nil {
+		return nil
+	}
+	known := slices.Collect(maps.Keys(a.model.Claims))
+	for _, name := range issuer.Models() {
+		model, err := issuer.ModelOf(name)
+		if err != nil {
+			return err
+		}
+		known = slices.AppendSeq(known, maps.Keys(model.Claims))
+	}
+	slices.Sort(known)
+	for _, circle := range a.Subject.Scope.Circles {
+		for _, c := range circle {
+			if slices.Contains(known, c.Claim) {
+				continue
+			}
+			wrong := fmt.Errorf("scope: want claims that %s mints, got %q", a.model.Title, c.Claim)
+			for _, name := range known {
+				if levenshtein.ComputeDistance(c.Claim, name) <= maxSlip {
+					return fmt.Errorf("%w: did you mean %s?", wrong, name)
+				}
+			}
+			return wrong
+		}
+	}
+	return nil
+}
+
+// maxSlip bounds how many letters of a misspelt name are wrong.
+const maxSlip = 2
 
 // MarshalJSON writes the scope as it could have been given; what has no such form is
 // written with a star.

@@ -33,17 +33,20 @@ func TestLintExitsAsContracted(t *testing.T) {
 		code      int
 		says      string
 	}{
-		"broad":                  {"acme*", []string{scope}, exitNo, "acme-evil"},
-		"broad, and let pass":    {"acme*", []string{scope, "--fail-on", "none"}, exitYes, "acme-evil"},
-		"tight":                  {"acme/*", []string{scope}, exitYes, "tight"},
-		"tight, with advice":     {"acme/*", []string{scope, "--fail-on", "low"}, exitNo, "tight"},
-		"no role":                {"", nil, exitNoInput, "no role found"},
-		"undecided":              {"acme/app", []string{`--scope={"project_path":"acme/app","ref_protected":"true","ref":"main"}`, "--fail-on", "undecided", "--issuer-model", "generic"}, exitUndecided, "undecided"},
-		"undecided, let pass":    {"acme/app", []string{`--scope={"project_path":"acme/app","ref_protected":"true","ref":"main"}`, "--issuer-model", "generic"}, exitYes, "undecided"},
-		"no such level":          {"acme/*", []string{"--fail-on", "severe"}, exitMisused, "severe"},
-		"scope that is no scope": {"acme/*", []string{`--scope={"namespace_path":5}`}, exitMisused, "namespace_path"},
-		"facts that are none":    {"acme/*", []string{`--facts={"protected_branches":"main"}`}, exitMisused, "protected_branches"},
-		"JSON":                   {"acme*", []string{scope, "--format", "json"}, exitNo, `"rule": "open-to-lookalikes"`},
+		"broad":                   {"acme*", []string{scope}, exitNo, "acme-evil"},
+		"broad, and let pass":     {"acme*", []string{scope, "--fail-on", "none"}, exitYes, "acme-evil"},
+		"tight":                   {"acme/*", []string{scope}, exitYes, "tight"},
+		"tight, with advice":      {"acme/*", []string{scope, "--fail-on", "low"}, exitNo, "tight"},
+		"no role":                 {"", nil, exitNoInput, "no role found"},
+		"undecided":               {"acme/app", []string{`--scope={"project_path":"acme/app","ref_protected":"true","ref":"main"}`, "--fail-on", "undecided", "--issuer-model", "generic"}, exitUndecided, "undecided"},
+		"undecided, let pass":     {"acme/app", []string{`--scope={"project_path":"acme/app","ref_protected":"true","ref":"main"}`, "--issuer-model", "generic"}, exitYes, "undecided"},
+		"no such level":           {"acme/*", []string{"--fail-on", "severe"}, exitMisused, "severe"},
+		"scope that is no scope":  {"acme/*", []string{`--scope={"namespace_path":5}`}, exitMisused, "namespace_path"},
+		"a claim misspelt":        {"acme/*", []string{`--scope={"project_pth":"acme/app"}`}, exitMisused, "did you mean project_path?"},
+		"another issuer's claim":  {"acme/*", []string{`--scope={"any_of":[{"namespace_path":"acme"},{"repository_owner":"acme"}]}`}, exitYes, "tight"},
+		"whoever is at an issuer": {"*", []string{`--scope={"issuer":"https://gitlab.acme.example"}`, "--issuer", "https://gitlab.acme.example"}, exitYes, "medium: anyone"},
+		"facts that are none":     {"acme/*", []string{`--facts={"protected_branches":"main"}`}, exitMisused, "protected_branches"},
+		"JSON":                    {"acme*", []string{scope, "--format", "json"}, exitNo, `"rule": "open-to-lookalikes"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errors := lintIn(t, c.path, c.arguments...)
