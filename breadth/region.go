@@ -239,7 +239,7 @@ func (w *widening) widen(field int) {
 	if prefix(false)(length) {
 		length = shortest(length, prefix(false))
 	}
-	length = shortest(length, prefix(true))
+	shortest(length, prefix(true))
 	if !w.spans[field].open && w.fits(field, span{suffix: text, open: true}) {
 		shortest(len(letters), func(n int) bool {
 			return w.fits(field, span{suffix: string(letters[len(letters)-n:]), open: true})
