@@ -3,6 +3,7 @@ package breadth
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -32,7 +33,7 @@ const (
 // The bounds of one analysis, unless Limits say otherwise.
 const (
 	DefaultSearch   = 200_000
-	DefaultDeadline = 2500 * time.Millisecond
+	DefaultDeadline = 5 * time.Second
 )
 
 // Limits bound what one analysis may cost; past them it is undecided. Search counts the
@@ -201,7 +202,7 @@ func newAnalysis(ctx context.Context, bundle *bundles.Bundle, subject Subject) *
 		lower:  newLowering(ctx),
 		tables: newTables(),
 		search: cmp.Or(subject.Limits.Search, DefaultSearch),
-		budget: 2 * cmp.Or(subject.Limits.Search, DefaultSearch),
+		budget: allSearches * cmp.Or(subject.Limits.Search, DefaultSearch),
 	}
 }
 
@@ -210,7 +211,7 @@ func (a *analysis) detail() error {
 	if a.result.Verdict == Dead || len(a.worlds) == 0 {
 		return nil
 	}
-	a.budget = 2 * a.search
+	a.budget = allSearches * a.search
 	var err error
 	if a.result.Profile, err = a.profile(func(q *ready) node { return q.role[may] }); err != nil {
 		a.result.Profile = nil
@@ -852,9 +853,34 @@ func (q *question) finerDomains() ([]*language.Language, error) {
 	return all, nil
 }
 
-// ask searches within what is left of the budget.
+// allSearches is how many times the states of one search all of an analysis may meet.
+const allSearches = 2
+
+// maxSimple bounds the states of a search that is taken to be simple.
+const maxSimple = 1_000
+
+// ask searches within what is left of the budget. Before a search that is not simple it asks
+// whether the parts of a token by themselves already rule it out.
 func (a *analysis) ask(q *question, goal node, mode int, spans map[int]span) (map[int]string, error) {
-	allowed := min(a.search, a.budget)
+	texts, err := a.bounded(maxSimple, q, goal, mode, spans)
+	if !errors.Is(err, errProduct) || a.budget <= 0 {
+		return texts, err
+	}
+	if apart := q.forms.without(goal, q.readsSeveral); apart != goal {
+		if texts, err := a.bounded(a.search, q, apart, mode, spans); texts == nil && err == nil {
+			return nil, nil
+		}
+	}
+	texts, err = a.bounded(a.search, q, goal, mode, spans)
+	if errors.Is(err, errProduct) {
+		err = fmt.Errorf("%w: more than %d states, or %d in all", errProduct, a.search, allSearches*a.search)
+	}
+	return texts, err
+}
+
+// bounded searches within so many states and what is left of the budget.
+func (a *analysis) bounded(states int, q *question, goal node, mode int, spans map[int]span) (map[int]string, error) {
+	allowed := max(0, min(states, a.search, a.budget))
 	left := allowed
 	texts, err := q.search(a.ctx, goal, mode, spans, &left)
 	a.budget -= allowed - max(left, 0)

@@ -234,6 +234,22 @@ func TestPathologicalRolesEnd(t *testing.T) {
 	}
 }
 
+// What everybody's subject could hold need not be looked into where it is nobody's else.
+func TestOwnerSettlesWhatSubjectsMultiply(t *testing.T) {
+	bundle := openBundle(t)
+	subject := gitHubSubject(t, bundle, gitHubProvider("assertion.repository_owner == 'acme' && "+infixes(8)), `{"repository_owner":"acme"}`)
+	subject.Limits.Deadline = patient.Deadline
+	result, err := breadth.New(bundle).Analyse(context.Background(), subject)
+	if err != nil || result.Verdict != breadth.Tight {
+		t.Fatalf("want tight, got %+v %v", result, err)
+	}
+	subject = gitHubSubject(t, bundle, gitHubProvider("assertion.repository_owner != 'acme' && "+infixes(2)), `{"repository_owner":"acme"}`)
+	subject.Limits.Deadline = patient.Deadline
+	if result, err = breadth.New(bundle).Analyse(context.Background(), subject); err != nil || result.Verdict != breadth.Broad {
+		t.Fatalf("want broad, got %+v %v", result, err)
+	}
+}
+
 func TestFindingOffersAChangeThatCloses(t *testing.T) {
 	for name, c := range map[string]struct {
 		one

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/trustcheck/trustcheck"
 	"github.com/trustcheck/trustcheck/breadth"
 	"github.com/trustcheck/trustcheck/bundles"
 )
@@ -134,12 +135,77 @@ func pathologicalSubject(t testing.TB, bundle *bundles.Bundle, role map[string]a
 	return breadth.Subject{Role: vaultRole(t, bundle, marshal(t, role)), Issuer: "https://gitlab.com", Scope: scope, Facts: facts, Now: testNow}
 }
 
+// pathologicalSubjects are conditions on the subjects of GitHub Actions, which may be made of
+// any keys, that cost as much as they can.
+func pathologicalSubjects() map[string]map[string]any {
+	trust := func(patterns ...string) map[string]any {
+		return map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+			"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+			"Principal": map[string]any{"Federated": "arn:aws:iam::123456789012:oidc-provider/" + gitHub},
+			"Condition": map[string]any{"StringLike": map[string]any{gitHub + ":sub": patterns}},
+		}}}
+	}
+	var values []string
+	for i := range 200 {
+		values = append(values, fmt.Sprintf("repo:p%d*x%d*s%d", i, i, i))
+	}
+	return map[string]map[string]any{
+		"*a and 12 times ?":            trust("*a" + strings.Repeat("?", 12)),
+		"200 repo:prefix*infix*suffix": trust(values...),
+		"8 infixes of a subject":       gitHubProvider(infixes(8)),
+		"an owner and 10 infixes":      gitHubProvider("assertion.repository_owner == 'acme' && " + infixes(10)),
+	}
+}
+
+// infixes is an attribute condition that wants so many texts in a subject.
+func infixes(n int) string {
+	parts := make([]string, n)
+	for i := range parts {
+		parts[i] = fmt.Sprintf("assertion.sub.contains('x%dy')", i)
+	}
+	return strings.Join(parts, " && ")
+}
+
+// gitHubProvider is a provider of Google's for GitHub Actions.
+func gitHubProvider(condition string) map[string]any {
+	return map[string]any{
+		"name": "projects/123456789012/locations/global/workloadIdentityPools/ci/providers/p", "state": "ACTIVE",
+		"oidc": map[string]any{"issuerUri": "https://" + gitHub}, "attributeCondition": condition,
+		"attributeMapping": map[string]any{"google.subject": "assertion.sub"},
+	}
+}
+
+func gitHubSubject(t testing.TB, bundle *bundles.Bundle, role map[string]any, scope string) breadth.Subject {
+	t.Helper()
+	doc, err := trustcheck.ReadDocument("role.json", marshal(t, role))
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject := breadth.Subject{Now: testNow}
+	if subject.Role, err = bundle.Prepare(context.Background(), doc, "", nil); err != nil {
+		t.Fatal(err)
+	}
+	if subject.Scope, err = breadth.ReadScope([]byte(scope)); err != nil {
+		t.Fatal(err)
+	}
+	if subject.Facts, err = breadth.ReadFacts([]byte(`{"protected_branches":["main"],"environments":{}}`)); err != nil {
+		t.Fatal(err)
+	}
+	return subject
+}
+
 func BenchmarkPathological(b *testing.B) {
 	bundle := openBundle(b)
 	analyser := breadth.New(bundle)
+	subjects := map[string]breadth.Subject{}
 	for name, role := range pathological() {
+		subjects[name] = pathologicalSubject(b, bundle, role)
+	}
+	for name, role := range pathologicalSubjects() {
+		subjects[name] = gitHubSubject(b, bundle, role, `{"repository":"acme/app"}`)
+	}
+	for name, subject := range subjects {
 		b.Run(name, func(b *testing.B) {
-			subject := pathologicalSubject(b, bundle, role)
 			for b.Loop() {
 				if _, err := analyser.Analyse(context.Background(), subject); err != nil {
 					b.Fatal(err)

@@ -353,7 +353,7 @@ func (a *analysis) differs(attacker string, outside bool) (*Difference, error) {
 		gets = "gets in"
 	}
 	difference := &Difference{Attacker: attacker, Token: token, Who: a.sentence(a.who(attacker, token, gets), token)}
-	a.budget = 2 * a.search
+	a.budget = allSearches * a.search
 	difference.Regions, difference.Complete, err = a.regions(found, admitted, circle(attacker, outside, may))
 	if limited(err) {
 		err = nil
@@ -600,7 +600,7 @@ func (a *analysis) compareProfiles() []string {
 	if a.less.Role == nil {
 		return nil
 	}
-	a.budget = 2 * a.search
+	a.budget = allSearches * a.search
 	more, err := a.profile(func(q *ready) node { return q.role[may] })
 	if err != nil {
 		return nil

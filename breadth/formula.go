@@ -183,3 +183,23 @@ func (f *formulas) assume(n node, atom int32, value bool) node {
 	f.assumed[key] = result
 	return result
 }
+
+// without is what is left of a formula when nothing is asked of some atoms: it holds
+// wherever the formula does.
+func (f *formulas) without(n node, some func(atom int32) bool) node {
+	found := f.nodes[n]
+	if !slices.ContainsFunc(found.support, some) {
+		return n
+	}
+	if found.kind == literal {
+		return yes
+	}
+	kids := make([]node, len(found.kids))
+	for i, kid := range found.kids {
+		kids[i] = f.without(kid, some)
+	}
+	if found.kind == conjunction {
+		return f.all(kids...)
+	}
+	return f.any(kids...)
+}

@@ -2,7 +2,6 @@ package breadth
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/trustcheck/trustcheck/breadth/language"
 )
@@ -47,7 +46,7 @@ func (s *search) exhaust(ctx context.Context) error {
 			return ctx.Err()
 		}
 		if *s.budget--; *s.budget < 0 {
-			return fmt.Errorf("%w: %d states", errProduct, here)
+			return errProduct
 		}
 		if m := s.steps[here].moment; m.field < 0 || s.inside(m.field) {
 			s.expand(int32(here))

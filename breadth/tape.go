@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/trustcheck/trustcheck/breadth/language"
@@ -64,6 +63,17 @@ func (a *tapeAtom) step(field int32, state language.State, class int) language.S
 		return a.escaped.Step(state, class)
 	}
 	return a.table.Step(state, class)
+}
+
+// readsSeveral reports whether an atom reads more than one field.
+func (t *tape) readsSeveral(atom int32) bool {
+	several := 0
+	for _, reads := range t.atoms[atom].reads {
+		if reads {
+			several++
+		}
+	}
+	return several > 1
 }
 
 // span is what a field is held to: the text prefix; or, where it is open, the texts of
@@ -235,7 +245,7 @@ func (s *search) run(ctx context.Context) (map[int]string, error) {
 				return nil, ctx.Err()
 			}
 			if *s.budget--; *s.budget < 0 {
-				return nil, fmt.Errorf("%w: %d states", errProduct, done)
+				return nil, errProduct
 			}
 			here := s.queue[at][i]
 			if m := s.steps[here].moment; m.form == yes && s.mayEnd(m) {
