@@ -62,6 +62,10 @@ type Subject struct {
 	Limits  Limits
 	// Detail asks for regions and profile as well, which cost more than the verdict.
 	Detail bool
+
+	// several says that the role takes tokens of other issuers too, which may be those that
+	// the scope means.
+	several bool
 }
 
 // Result is what an analysis found.
@@ -91,6 +95,9 @@ type Result struct {
 	Scope   *Scope
 	Issuer  string
 	Model   string
+
+	// foreign says that no token of the issuer lies in the scope.
+	foreign bool
 }
 
 // Token is a token that the issuer mints. Inside says whether it lies in the scope, Fix
@@ -174,8 +181,40 @@ type ready struct {
 // Analyse answers about one role. An error means that it was asked wrongly; what cannot
 // be told is an undecided result.
 func (a *Analyser) Analyse(ctx context.Context, subject Subject) (*Result, error) {
-	limit := cmp.Or(subject.Limits.Deadline, DefaultDeadline)
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	issuers, err := issuersOf(subject.Issuer, subject.Role)
+	if err != nil {
+		return nil, err
+	}
+	subject.several = len(issuers) > 1
+	var result *Result
+	for _, iss := range issuers {
+		one, err := a.analyse(ctx, subject.about(iss))
+		if err != nil {
+			return nil, err
+		}
+		result = result.with(one)
+	}
+	if result.foreign && subject.several {
+		result.Verdict, result.Attacker, result.Witness = Undecided, "", nil
+		result.Why = merged([]string{nobodyInside(result.Scope)}, result.Why)
+		result.RestsOn = merged(result.Why, result.RestsOn)
+	}
+	return result, nil
+}
+
+// about is the same subject where the tokens are those of one issuer. A model that was given
+// with another issuer says nothing of it.
+func (s Subject) about(iss string) Subject {
+	if s.Issuer != "" && asMinted(s.Issuer) != iss {
+		s.Model = ""
+	}
+	s.Issuer = iss
+	return s
+}
+
+// analyse answers about the tokens of one issuer.
+func (a *Analyser) analyse(ctx context.Context, subject Subject) (*Result, error) {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(subject.Limits.Deadline, DefaultDeadline))
 	defer cancel()
 	work := newAnalysis(ctx, a.bundle, subject)
 	if err := work.prepare(); err != nil {
@@ -267,6 +306,7 @@ func (a *analysis) prepare() error {
 	if err := a.checkScope(); err != nil {
 		return err
 	}
+	a.stages = ofIssuer(a.stages, a.issuer)
 	a.settle()
 	a.withCaller()
 	a.lower.given = a.keysGiven()
@@ -910,8 +950,9 @@ func (a *analysis) answer() error {
 		if err != nil && !limited(err) {
 			return err
 		}
-		if someone == nil && err == nil {
-			a.undecided("the scope contradicts itself: no token that the issuer mints lies inside " + a.scope.String())
+		a.result.foreign = someone == nil && err == nil
+		if a.result.foreign && !a.several {
+			a.undecided(nobodyInside(a.scope))
 			return nil
 		}
 	}
@@ -930,6 +971,10 @@ func (a *analysis) answer() error {
 		return cut
 	}
 	return a.overall()
+}
+
+func nobodyInside(scope *Scope) string {
+	return "the scope contradicts itself: no token that the issuer mints lies inside " + scope.String()
 }
 
 // askLater asks about tokens that nobody can get today, but whoever takes over a name can:

@@ -64,7 +64,7 @@ type Difference struct {
 // not given is inferred from before, whose change it is. The tokens are those of every issuer
 // that either role names, and of after's Issuer.
 func (a *Analyser) Compare(ctx context.Context, before, after Subject) (*Change, error) {
-	issuers, err := issuersOf(before, after)
+	issuers, err := issuersOf(after.Issuer, after.Role, before.Role)
 	if err != nil {
 		return nil, err
 	}
@@ -73,10 +73,7 @@ func (a *Analyser) Compare(ctx context.Context, before, after Subject) (*Change,
 	defer cancel()
 	var change *Change
 	for _, iss := range issuers {
-		asked := after
-		if asked.Issuer = iss; after.Issuer != "" && iss != issuers[0] {
-			asked.Model = ""
-		}
+		asked := after.about(iss)
 		one, err := a.compare(ctx, before, after, asked)
 		if err != nil {
 			return nil, err
@@ -85,43 +82,6 @@ func (a *Analyser) Compare(ctx context.Context, before, after Subject) (*Change,
 	}
 	change.Verdict = change.relation()
 	return change, nil
-}
-
-// issuersOf are the issuers that a subject gives or either role names; one that is "" where
-// none does.
-func issuersOf(before, after Subject) ([]string, error) {
-	var all []string
-	if after.Issuer != "" {
-		all = append(all, asMinted(after.Issuer))
-	}
-	for _, role := range []*bundles.Role{after.Role, before.Role} {
-		if role == nil {
-			continue
-		}
-		stages, err := role.Stages()
-		if err != nil {
-			return nil, err
-		}
-		if stages, err = neutral(stages); err != nil {
-			return nil, err
-		}
-		for s := range stages {
-			for _, way := range stages[s].Ways {
-				for c := range way.Conditions {
-					if claimOf(&way.Conditions[c]) != "iss" {
-						continue
-					}
-					for _, iss := range textsIn(way.Conditions[c].Values) {
-						all = append(all, asMinted(iss))
-					}
-				}
-			}
-		}
-	}
-	if all = merged(nil, all); len(all) == 0 {
-		all = append(all, "")
-	}
-	return all, nil
 }
 
 // compare answers about the tokens of one issuer.
@@ -240,12 +200,17 @@ func (a *analysis) itself() stageRange {
 	return stageRange{0, a.less.from}
 }
 
-// meant are the stages from which a scope is inferred.
+// meant are the stages from which a scope is inferred, without the ways that nothing passes.
 func (a *analysis) meant() []bundles.Stage {
+	stages := a.stages[:a.itself().to]
 	if a.less != nil && a.less.Role != nil && a.less.older {
-		return a.stages[a.less.from:]
+		stages = a.stages[a.less.from:]
 	}
-	return a.stages[:a.itself().to]
+	hopeful := slices.Clone(stages)
+	for s := range hopeful {
+		hopeful[s].Ways = slices.DeleteFunc(slices.Clone(hopeful[s].Ways), func(way bundles.Way) bool { return hopeless(&way) })
+	}
+	return hopeful
 }
 
 // readLess reads the role that this one is compared with.

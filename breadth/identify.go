@@ -14,16 +14,9 @@ import (
 // anything, and is anybody's to choose. It can prove that a role is tight, and no more.
 const Generic = "generic"
 
-// identify settles issuer and model: as given, else by the issuer that the role binds,
-// else by the claims that it names.
+// identify settles issuer and model: as given, else by the claims that role and scope name.
 func (a *analysis) identify() error {
 	a.issuer = a.Subject.Issuer
-	if a.issuer == "" {
-		a.issuer = boundIssuer(a.stages[:a.itself().to])
-	}
-	if a.issuer == "" {
-		a.issuer = boundIssuer(a.stages[a.itself().to:])
-	}
 	if a.issuer == "" && a.Subject.Scope != nil {
 		for _, circle := range a.Subject.Scope.Circles {
 			if texts := textsIn(valuesOf(circle, "iss")); len(texts) == 1 {
@@ -85,31 +78,70 @@ func asMinted(iss string) string {
 	return iss
 }
 
-// boundIssuer is the only iss that the role admits, as every way of a stage says, or "".
-func boundIssuer(stages []bundles.Stage) string {
-	found := ""
-	for s := range stages {
-		var bound []string
-		for w := range stages[s].Ways {
-			bound = append(bound, issuerOf(&stages[s].Ways[w]))
+// issuersOf are the issuers whose tokens are asked about: all that the roles name, as long as
+// the one that was given, if any, is among them; one that is "" where nothing tells.
+func issuersOf(given string, roles ...*bundles.Role) ([]string, error) {
+	var named []string
+	for _, role := range roles {
+		if role == nil {
+			continue
 		}
-		if bound = slices.Compact(bound); len(bound) == 1 && bound[0] != "" {
-			found = bound[0]
+		stages, err := role.Stages()
+		if err != nil {
+			return nil, err
+		}
+		if stages, err = neutral(stages); err != nil {
+			return nil, err
+		}
+		for s := range stages {
+			for w := range stages[s].Ways {
+				if way := &stages[s].Ways[w]; !hopeless(way) {
+					named = merged(named, issuersIn(way))
+				}
+			}
 		}
 	}
-	return found
+	given = asMinted(given)
+	if given == "" && len(named) > 0 {
+		return named, nil
+	}
+	if !slices.Contains(named, given) {
+		return []string{given}, nil
+	}
+	return merged([]string{given}, named), nil
 }
 
-// issuerOf is the only iss that a way admits, or "".
-func issuerOf(way *bundles.Way) string {
-	found := ""
+// issuersIn are the issuers that a way wants, as their tokens spell them.
+func issuersIn(way *bundles.Way) []string {
+	var all []string
 	for c := range way.Conditions {
-		condition := &way.Conditions[c]
-		if texts := textsIn(condition.Values); claimOf(condition) == "iss" && len(texts) == 1 && len(condition.Values) == 1 {
-			found = texts[0]
+		if claimOf(&way.Conditions[c]) == "iss" {
+			for _, iss := range textsIn(way.Conditions[c].Values) {
+				all = append(all, asMinted(iss))
+			}
 		}
 	}
-	return found
+	return all
+}
+
+// hopeless reports whether no token whatever passes a way.
+func hopeless(way *bundles.Way) bool {
+	return slices.ContainsFunc(way.Conditions, func(c bundles.Condition) bool { return c.Test == "never" })
+}
+
+// ofIssuer leaves out the ways that want other issuers than one of those that they name.
+func ofIssuer(stages []bundles.Stage, iss string) []bundles.Stage {
+	others := func(way bundles.Way) bool {
+		wanted := issuersIn(&way)
+		return len(wanted) > 0 && !slices.Contains(wanted, iss)
+	}
+	all := slices.Clone(stages)
+	for s := range all {
+		if kept := slices.DeleteFunc(slices.Clone(all[s].Ways), others); len(kept) > 0 {
+			all[s].Ways = kept
+		}
+	}
+	return all
 }
 
 // recognise tells the model by a known issuer, else by the claims that role and scope

@@ -37,15 +37,28 @@ func (a *analysis) settle() {
 }
 
 // checksIssuer reports whether the role, and the one that it is compared with, take no
-// other issuer's tokens.
+// tokens but of the issuers that they name.
 func (a *analysis) checksIssuer() bool {
 	own := a.itself()
 	for _, stages := range [][]bundles.Stage{a.stages[:own.to], a.stages[own.to:]} {
-		if len(stages) > 0 && boundIssuer(stages) != a.issuer {
+		if len(stages) > 0 && !slices.ContainsFunc(stages, namesIssuers) {
 			return false
 		}
 	}
 	return true
+}
+
+// namesIssuers reports whether every way of a stage that a token may pass names an issuer.
+func namesIssuers(stage bundles.Stage) bool {
+	named := false
+	for w := range stage.Ways {
+		if way := &stage.Ways[w]; len(issuersIn(way)) > 0 {
+			named = true
+		} else if !hopeless(way) {
+			return false
+		}
+	}
+	return named
 }
 
 // tenantIsGroup reports whether the issuer is one group's, so that all of its projects

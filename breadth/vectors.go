@@ -27,18 +27,33 @@ type Vector struct {
 // one of every shape. Expectations come from the conditions' sets of values, one claim at
 // a time, and from no search.
 func (a *Analyser) Vectors(ctx context.Context, subject Subject) ([]Vector, error) {
-	work := newAnalysis(ctx, a.bundle, subject)
-	if err := work.prepare(); err != nil {
-		return nil, err
-	}
-	if err := work.build(); err != nil {
+	issuers, err := issuersOf(subject.Issuer, subject.Role)
+	if err != nil {
 		return nil, err
 	}
 	var all []Vector
-	for s := range work.leaves {
-		for w := range work.leaves[s] {
-			for c := range work.leaves[s][w] {
-				found, err := work.turning(s, w, c)
+	for _, iss := range issuers {
+		found, err := newAnalysis(ctx, a.bundle, subject.about(iss)).vectors()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+func (a *analysis) vectors() ([]Vector, error) {
+	if err := a.prepare(); err != nil {
+		return nil, err
+	}
+	if err := a.build(); err != nil {
+		return nil, err
+	}
+	var all []Vector
+	for s := range a.leaves {
+		for w := range a.leaves[s] {
+			for c := range a.leaves[s][w] {
+				found, err := a.turning(s, w, c)
 				if err != nil {
 					return nil, err
 				}
@@ -46,7 +61,7 @@ func (a *Analyser) Vectors(ctx context.Context, subject Subject) ([]Vector, erro
 			}
 		}
 	}
-	shapes, err := work.shapes()
+	shapes, err := a.shapes()
 	return append(all, shapes...), err
 }
 
