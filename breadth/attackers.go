@@ -358,7 +358,7 @@ func (a *analysis) defines(name string) bool {
 	case Recycler:
 		return len(roots) > 0 && !a.tenanted
 	case Sibling:
-		part := func(root string) bool { return !slices.Contains(a.tenants.groups, root) }
+		part := func(root string) bool { return !slices.Contains(a.wholeGroups(), root) }
 		return slices.ContainsFunc(roots, part) || len(roots) > 0 && len(a.tenants.below) > 0 ||
 			a.tenantIsGroup() && len(a.tenants.ids)+len(a.tenants.others) > 0
 	case Developer:
@@ -366,6 +366,29 @@ func (a *analysis) defines(name string) bool {
 	default:
 		return a.forkable() && (len(roots) > 0 || a.tenants.named() && (a.readsJob() || a.model.Names.JobPath == ""))
 	}
+}
+
+// wholeGroups are the groups of which the scope leaves out no project.
+func (a *analysis) wholeGroups() []string {
+	names := &a.model.Names
+	var whole tenants
+	for _, circle := range a.scope.Circles {
+		if slices.ContainsFunc(circle, func(c Constraint) bool { return c.Claim == names.Path || c.Claim == names.JobPath }) {
+			continue
+		}
+		for i := range circle {
+			whole.add(&circle[i], names)
+		}
+	}
+	for _, circle := range a.scope.Circles {
+		for _, c := range circle {
+			// A path may be that of a group as well: all that lies below it.
+			if (c.Claim == names.Path || c.Claim == names.JobPath) && !c.Not && len(c.Within) > 0 && len(tenantConstraints(circle, names)) == 1 {
+				whole.groups = append(whole.groups, c.Within...)
+			}
+		}
+	}
+	return whole.groups
 }
 
 // forkable reports whether the issuer gives tokens to pipelines from strangers' forks.

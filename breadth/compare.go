@@ -114,6 +114,9 @@ func (a *Analyser) compare(ctx context.Context, before, after, asked Subject) (*
 		} else if err != nil {
 			return nil, err
 		}
+		if *direction.found == nil {
+			work.undecided(work.newlyUnknown()...)
+		}
 		*direction.parts = work.less.parts
 		if change.Scope == nil {
 			change.Scope, change.Issuer, change.Model = work.scope, work.issuer, work.model.Name
@@ -234,7 +237,8 @@ func (a *analysis) readLess() error {
 }
 
 // differ looks for a token that the role accepts and the other refuses, those outside the
-// scope first and a recycler's last. That none could be told leaves the result's Why.
+// scope first where it is newly admitted and a recycler's last. That none could be told
+// leaves the result's Why.
 func (a *analysis) differ() (*Difference, error) {
 	if a.Role.Refused != "" || a.same() {
 		return nil, nil
@@ -247,10 +251,15 @@ func (a *analysis) differ() (*Difference, error) {
 		return nil, err
 	}
 	someone := []string{Outsider, Lookalike, Sibling, Developer, ForkMR, Lured, ""}
-	for _, circle := range []struct {
+	circles := []struct {
 		names   []string
 		outside bool
-	}{{someone, true}, {someone, false}, {[]string{Recycler}, true}, {[]string{Recycler}, false}} {
+	}{{someone, true}, {someone, false}, {[]string{Recycler}, true}, {[]string{Recycler}, false}}
+	if !a.less.older {
+		// Whom the role is meant for comes first where something is refused.
+		circles[0], circles[1] = circles[1], circles[0]
+	}
+	for _, circle := range circles {
 		for _, name := range circle.names {
 			if name != "" && !a.defines(name) {
 				continue
@@ -263,7 +272,7 @@ func (a *analysis) differ() (*Difference, error) {
 				continue
 			}
 			a.less.parts = a.compareProfiles()
-			if difference.Token.Inside || name == Recycler {
+			if a.less.older && (difference.Token.Inside || name == Recycler) {
 				return difference, a.perhapsOutside()
 			}
 			return difference, nil
@@ -383,7 +392,7 @@ func (a *analysis) number() error {
 	for s := range a.leaves {
 		for w := range a.leaves[s] {
 			for c := range a.leaves[s][w] {
-				key := a.key(a.condition(s, w, c), s)
+				key := a.key(a.condition(s, w, c), s, w >= len(a.stages[s].Ways))
 				n, ok := a.less.shared[key]
 				if !ok {
 					n = len(a.less.sources)
@@ -393,6 +402,9 @@ func (a *analysis) number() error {
 					a.less.compared[n] = a.condition(s, w, c)
 				}
 				a.less.sides[n][s < a.less.from] = true
+				if len(a.less.sides[n]) == 2 {
+					a.sameUnknown(a.less.compared[n])
+				}
 			}
 		}
 	}
@@ -448,12 +460,42 @@ func (a *analysis) implications() error {
 }
 
 // key tells conditions apart. What a condition that reads no claim comes to may depend on
-// what else is known, so that roles of which different things are known share none.
-func (a *analysis) key(c *bundles.Condition, stage int) string {
-	if a.sameContext() || stage < a.less.from {
-		return identity(c)
+// what else is known, so that roles of which different things are known share none. What
+// could not be read need not be the same for a way in and for a way out.
+func (a *analysis) key(c *bundles.Condition, stage int, refusal bool) string {
+	key := identity(c)
+	if !a.sameContext() && stage >= a.less.from {
+		key = "less " + key
 	}
-	return "less " + identity(c)
+	if refusal && c.Test == "unknown" {
+		key = "refusal " + key
+	}
+	return key
+}
+
+// sameUnknown notes that both roles have a member that is not known offline, by the same
+// expression.
+func (a *analysis) sameUnknown(c *bundles.Condition) {
+	if notKnown(c) {
+		a.rest("the same before and after: " + c.Message)
+	}
+}
+
+// notKnown reports whether a condition stands for a member that is not known offline.
+func notKnown(c *bundles.Condition) bool { return c.Test == "unknown" && c.Operator == "known" }
+
+// newlyUnknown says what of the role is not known offline and is not the same for the other:
+// whether they differ by it cannot be told.
+func (a *analysis) newlyUnknown() []string {
+	known := map[string]bool{}
+	eachCondition(a.stages[a.less.from:], func(c *bundles.Condition) { known[c.Message] = true })
+	var all []string
+	eachCondition(a.stages[:a.less.from], func(c *bundles.Condition) {
+		if notKnown(c) && !known[c.Message] {
+			all = merged(all, []string{c.Message})
+		}
+	})
+	return all
 }
 
 // share gives a question a field for each number: "1" where the condition holds.
@@ -535,7 +577,7 @@ func (a *analysis) hold(r *ready) error {
 // exact says that stages let a token through, with what the analysis does not look into by
 // its number.
 func (a *analysis) exact(q *question, stages stageRange) (node, error) {
-	return a.through(q, stages, func(l *leaf, c *bundles.Condition, stage int, _ bool) (node, error) {
+	return a.through(q, stages, func(l *leaf, c *bundles.Condition, stage int, refusal bool) (node, error) {
 		perhaps, err := q.leaf(l, true)
 		if err != nil {
 			return no, err
@@ -544,11 +586,11 @@ func (a *analysis) exact(q *question, stages stageRange) (node, error) {
 		if err != nil {
 			return no, err
 		}
-		opaque := l.settled && c.Test == "platform" && !standsApart(c)
+		opaque := l.assumed && !standsApart(c)
 		if perhaps == surely && !opaque {
 			return surely, nil
 		}
-		holds, err := q.holds(a.less.shared[a.key(c, stage)])
+		holds, err := q.holds(a.less.shared[a.key(c, stage, refusal)])
 		if err != nil || opaque {
 			return holds, err
 		}
@@ -606,8 +648,11 @@ func (c *comparison) numberOf(field string) (int, bool) {
 // identity is what a condition says, without regard to where it stands, to what is said of
 // it and to the order of a list.
 func identity(c *bundles.Condition) string {
-	plain := *c
-	plain.Source, plain.Message, plain.Of = "", "", nil
+	plain := ordered{*c}
+	plain.Source, plain.Of = "", nil
+	if c.Test != "unknown" {
+		plain.Message = ""
+	}
 	if read, texts := comparesKey(c); texts != nil {
 		plain.Test, plain.Values, plain.Pattern, plain.Wanted = "", nil, "", texts
 		if !slices.ContainsFunc(texts, func(text string) bool { return strings.ContainsAny(text, "*?") }) {
@@ -618,10 +663,10 @@ func identity(c *bundles.Condition) string {
 		if text, err := json.Marshal(read); err == nil {
 			plain.Leaf = text
 		}
-	} else if _, list := plain.Wanted.([]any); !list {
-		plain.Wanted = []any{plain.Wanted}
+	} else {
+		plain.inOrder()
 	}
-	text, err := json.Marshal(plain)
+	text, err := json.Marshal(plain.Condition)
 	if err != nil {
 		return fmt.Sprintf("%+v", plain)
 	}
@@ -630,6 +675,31 @@ func identity(c *bundles.Condition) string {
 		said += identity(&c.Of[i])
 	}
 	return said
+}
+
+// ordered is a condition whose lists are brought into one order.
+type ordered struct{ bundles.Condition }
+
+// inOrder sorts what is wanted where that is texts, of which any will do.
+func (o *ordered) inOrder() {
+	list, isList := o.Wanted.([]any)
+	if !isList {
+		list = []any{o.Wanted}
+	}
+	o.Wanted = list
+	texts := textsIn(list)
+	if len(texts) < len(list) || !slices.Contains([]string{"in", "in_any", "pattern_any"}, o.Test) {
+		return
+	}
+	slices.Sort(texts)
+	texts = slices.Compact(texts)
+	o.Wanted = texts
+	if o.Test == "pattern_any" {
+		o.Pattern = ""
+	} else if values := textsIn(o.Values); len(values) == len(o.Values) {
+		slices.Sort(values)
+		o.Values = anyOf(slices.Compact(values))
+	}
 }
 
 // comparesKey reads a condition of AWS that compares a key with texts, each of which it

@@ -446,6 +446,12 @@ func (a *analysis) withCaller() {
 	a.lower.caller.session = take(session, "role_session_name", cmp.Or(chosen.session, "trustcheck"), "the caller chooses the session name: taken for %s")
 	a.lower.caller.address = take(address, "source_ip", chosen.address, "the role lets requests come from anywhere: the address is taken for %s")
 	a.Context = known
+	if a.less != nil && a.less.Role != nil {
+		// It is the same caller.
+		less := maps.Clone(known)
+		maps.Copy(less, a.less.Context)
+		a.less.Context = less
+	}
 }
 
 // keysGiven are the condition keys, folded, that the context has.

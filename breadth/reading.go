@@ -33,6 +33,8 @@ type leaf struct {
 	// perhaps hold.
 	settled        bool
 	mayHold, holds bool
+	// assumed says that a settled leaf is taken to hold: what it reads lies beside the token.
+	assumed bool
 	// formula leaves are a combination of others.
 	formula *formula
 	// compare leaves ask about more than one claim.
@@ -100,7 +102,7 @@ func (l *lowering) condition(c *bundles.Condition) (leaf, error) {
 		}
 	}
 	if c.Test == "platform" && c.Analysis == "free" {
-		return leaf{settled: true, mayHold: true, holds: true}, nil
+		return leaf{settled: true, mayHold: true, holds: true, assumed: true}, nil
 	}
 	paths, pointer, ok := places(c)
 	if !ok {

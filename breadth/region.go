@@ -1,6 +1,7 @@
 package breadth
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,9 +14,11 @@ import (
 // these shapes that the attacker can get and that lies outside the scope, as long as each
 // of its parts is within the extent given. No extent can be made wider by itself.
 type Region struct {
-	// Shapes lists the shapes of its tokens, each by what sets it apart from the plainest.
-	Shapes  [][]string `json:"shapes"`
-	Extents []Extent   `json:"extents"`
+	// Shapes lists the shapes of its tokens, each by what sets it apart from the plainest;
+	// AllShapes says that there are no others within the extents.
+	Shapes    [][]string `json:"shapes"`
+	AllShapes bool       `json:"all_shapes"`
+	Extents   []Extent   `json:"extents"`
 }
 
 // Extent is what one part of a token may be: anything but the texts in Except, one text, or
@@ -34,7 +37,7 @@ type Extent struct {
 func (e Extent) String() string {
 	switch {
 	case len(e.Except) > 0:
-		return e.Name + " any but " + strings.Join(e.Except, " and ")
+		return e.Name + " any but " + strings.Join(shownTexts(e.Except), " and ")
 	case e.Any:
 		return e.Name + " any"
 	case e.Is != nil && *e.Is == "":
@@ -57,22 +60,24 @@ func (r *Region) String() string {
 		words[i] = extent.String()
 	}
 	said := strings.Join(words, ", ")
-	if common := r.common(); len(common) > 0 {
-		said += ", with " + strings.Join(common, ", ")
+	if r.AllShapes {
+		return said
 	}
-	return said
+	var shapes []string
+	for _, shape := range r.Shapes {
+		if len(shape) == 0 {
+			shape = []string{"what is usual"}
+		}
+		shapes = append(shapes, strings.Join(shape, ", "))
+	}
+	if more := len(shapes) - maxShapes; more > 0 {
+		shapes = append(shapes[:maxShapes], fmt.Sprintf("%d more", more))
+	}
+	return said + ", with " + strings.Join(shapes, " or ")
 }
 
-// common is what sets all of the region's shapes apart.
-func (r *Region) common() []string {
-	var common []string
-	for _, name := range r.Shapes[0] {
-		if !slices.ContainsFunc(r.Shapes, func(shape []string) bool { return !slices.Contains(shape, name) }) {
-			common = append(common, name)
-		}
-	}
-	return common
-}
+// maxShapes bounds how many shapes of a region are named.
+const maxShapes = 3
 
 // maxRegions bounds how many regions are told apart.
 const maxRegions = 6
@@ -90,14 +95,15 @@ func (a *analysis) regions(first *hit, admitted, circle func(*ready) node) (foun
 		if err != nil {
 			return found, false, err
 		}
-		region := Region{Extents: a.extents(hole)}
+		region := Region{Extents: a.extents(hole), AllShapes: true}
 		for w := range a.worlds {
 			for _, q := range a.worlds[w].questions {
-				held, err := a.fills(q, hole, admitted, circle)
+				held, others, err := a.fills(q, hole, admitted, circle)
 				if err != nil {
 					return found, false, err
 				}
 				if !held {
+					region.AllShapes = region.AllShapes && !others
 					continue
 				}
 				if !slices.ContainsFunc(region.Shapes, func(shape []string) bool { return slices.Equal(shape, q.names) }) {
@@ -305,40 +311,41 @@ func shortest(n int, holds func(int) bool) int {
 }
 
 // fills reports whether the same spans are a region in another shape: it has the fields,
-// somebody is in it, and all who are get in.
-func (a *analysis) fills(q *ready, w *widening, admitted, circle func(*ready) node) (bool, error) {
+// somebody is in it, and all who are get in. Otherwise others says whether somebody is in it
+// at all.
+func (a *analysis) fills(q *ready, w *widening, admitted, circle func(*ready) node) (held, others bool, err error) {
 	if q == w.hit.ready {
-		return true, nil
+		return true, false, nil
 	}
 	if q.cover || a.generic {
-		return false, nil
+		return false, false, nil
 	}
 	here := map[int]span{}
 	for field, held := range w.spans {
 		at, ok := q.order[w.fields[field].name]
 		if !ok {
-			return false, nil
+			return false, false, nil
 		}
 		here[at] = held
 	}
 	who := circle(q)
 	for field, values := range w.except {
 		if _, ok := q.order[w.fields[field].name]; !ok {
-			return false, nil
+			return false, false, nil
 		}
 		there, err := q.oneOf(w.fields[field].name, values)
 		if err != nil {
-			return false, err
+			return false, false, err
 		}
 		who = q.forms.all(who, q.forms.not(there))
 		q.retable()
 	}
-	some, err := a.ask(q.question, q.forms.all(who, admitted(q)), sure, here)
-	if err != nil || some == nil {
-		return false, err
-	}
 	refused, err := a.ask(q.question, q.forms.all(who, q.forms.not(admitted(q))), wide, here)
-	return err == nil && refused == nil, err
+	if err != nil || refused != nil {
+		return false, refused != nil, err
+	}
+	some, err := a.ask(q.question, q.forms.all(who, admitted(q)), sure, here)
+	return some != nil, false, err
 }
 
 // setAside notes that the tokens within the spans have been told of.

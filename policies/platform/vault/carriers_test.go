@@ -152,14 +152,16 @@ func decide(t *testing.T, bundle *bundles.Bundle, role *bundles.Role, ref string
 func TestUnknownValueIsGuessed(t *testing.T) {
 	bundle := open(t)
 	for _, known := range []struct {
-		claims string
-		want   trustcheck.Verdict
+		claims, option string
+		want           trustcheck.Verdict
 	}{
-		{`ref = var.ref`, trustcheck.Undecided},
-		{"ref = \"main\"\n sub = var.who", trustcheck.Undecided},
-		{"ref = \"other\"\n sub = var.who", trustcheck.Deny},
+		{`ref = var.ref`, "", trustcheck.Undecided},
+		{"ref = \"main\"\n sub = var.who", "", trustcheck.Undecided},
+		{"ref = \"other\"\n sub = var.who", "", trustcheck.Deny},
+		{`ref = "ma*"`, `bound_claims_type = var.who`, trustcheck.Undecided},
+		{`ref = "ma*"`, `bound_claims_type = "string"` + "\n bound_subject = var.who", trustcheck.Deny},
 	} {
-		text := strings.Replace(strings.Replace(resource, "%s", known.claims, 1), "%s", "", 1) + "variable \"ref\" {}\nvariable \"who\" {}\n"
+		text := strings.Replace(strings.Replace(resource, "%s", known.claims, 1), "%s", known.option, 1) + "variable \"ref\" {}\nvariable \"who\" {}\n"
 		role := roles(t, bundle, "main.tf", []byte(text))[0]
 		decision := decide(t, bundle, role, "main")
 		if decision.Verdict != known.want {

@@ -364,7 +364,10 @@ _groups_claim := [object.union(_place({"pointer": _role.groups_claim}), {
 	_role.groups_claim != ""
 ]
 
-_bound_claims := [object.union_n([_place({"pointer": claim}), _bound_test(wanted, _spellings(claim)), {
+# Of values it is not known whether they are patterns, nothing is said but that.
+_bound_claims := [] if "bound_claims_type" in input.document.unknown
+
+else := [object.union_n([_place({"pointer": claim}), _bound_test(wanted, _spellings(claim)), {
 	"claim": claim,
 	"wanted": wanted,
 	"source": sprintf("bound_claims.%s", [claim]),
