@@ -388,13 +388,10 @@ func (l *lab) token(j *labJob) map[string]any {
 		"user_id": "7", "user_login": j.login, "user_email": j.email, "user_access_level": j.level, "pipeline_id": "1", "pipeline_source": j.event, "job_id": "1",
 		"ref": j.ref, "ref_type": kind, "ref_path": "refs/" + refs + "/" + j.ref, "ref_protected": fmt.Sprint(j.protected), "runner_id": 1, "runner_environment": j.runner,
 		"sha": strings.Repeat("0", 40), "project_visibility": "private", "job_source": "pipeline",
-		"ci_config_ref_uri": fmt.Sprintf("%s/%s//%s@refs/%s/%s", strings.TrimPrefix(l.host, "https://"), j.source, j.file, refs, j.ref), "ci_config_sha": strings.Repeat("0", 40),
+		"ci_config_ref_uri": fmt.Sprintf("%s/%s//%s@refs/%s/%s", strings.TrimPrefix(l.host, "https://"), runsIn, j.file, refs, j.ref), "ci_config_sha": strings.Repeat("0", 40),
 	}
 	for name, value := range j.ids {
 		claims[name] = value
-	}
-	if j.parent != "" {
-		claims["ci_config_ref_uri"], claims["ci_config_sha"] = nil, nil
 	}
 	if j.groups != nil {
 		claims["groups_direct"] = j.groups
@@ -431,7 +428,7 @@ func (l *lab) refuses(who string, claims map[string]any, named map[string][]stri
 	if claims["iss"] != l.host || refs == "" || !legalRef(text("ref")) || text("ref_path") != "refs/"+refs+"/"+text("ref") {
 		return fmt.Errorf("no ref %q of kind %q, as %q", text("ref"), text("ref_type"), text("ref_path"))
 	}
-	uri := strings.TrimPrefix(l.host, "https://") + "/" + source + "//"
+	uri := strings.TrimPrefix(l.host, "https://") + "/" + runsIn + "//"
 	if claims["ci_config_ref_uri"] != nil && !(strings.HasPrefix(text("ci_config_ref_uri"), uri) && strings.HasSuffix(text("ci_config_ref_uri"), "@"+text("ref_path"))) {
 		return fmt.Errorf("no configuration %q", text("ci_config_ref_uri"))
 	}

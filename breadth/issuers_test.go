@@ -207,7 +207,7 @@ func foreignRoles() []foreignRole {
 		{name: "circleci: two providers, each with its own condition", platform: "aws", role: map[string]any{"Version": "2012-10-17", "Statement": []any{
 			trustOf(circleOf, conditions{"StringEquals": {"aud": organID}})["Statement"].([]any)[0],
 			trustOf("oidc.circleci.com/org/"+projectID, conditions{"StringEquals": {"aud": projectID}})["Statement"].([]any)[0],
-		}}, model: issuer.CircleCI, verdict: breadth.Undecided, attackers: and(nil, "outsider:undecided", "lured:undecided")},
+		}}, model: issuer.CircleCI, verdict: breadth.Tight, attackers: and(nil, breadth.Developer, perhapsFork)},
 
 		// Bitbucket: an issuer for each workspace.
 		{name: "bitbucket: the workspace's issuer", platform: "aws", role: trustOf(bitbucket, conditions{"StringEquals": {"aud": "ari:cloud:bitbucket::workspace/" + workspace}}),
