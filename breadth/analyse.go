@@ -730,8 +730,22 @@ func (a *analysis) ready(shape *variant) (*ready, error) {
 // roleFormula says that the role accepts.
 func (a *analysis) roleFormula(q *question, may bool) (node, error) {
 	return a.through(q, a.itself(), func(l *leaf, _ *bundles.Condition, _ int, refusal bool) (node, error) {
-		return q.leaf(l, may != refusal)
+		return q.accepting(l, may, refusal)
 	})
+}
+
+// accepting is a leaf of a way in or of a refusal, where the role perhaps or surely accepts.
+// A refusal that asks for what the caller chooses may be evaded, and surely is where what
+// was chosen does not meet it; whatever else stands beside the token perhaps does.
+func (q *question) accepting(l *leaf, may, refusal bool) (node, error) {
+	switch {
+	case refusal && may && (l.assumed || l.chosen):
+		return no, nil
+	case refusal && l.chosen:
+		return truth(l.holds), nil
+	default:
+		return q.leaf(l, may != refusal)
+	}
 }
 
 // through says that stages let a token through: in every stage one of the ways, and every

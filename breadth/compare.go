@@ -548,7 +548,7 @@ func (a *analysis) hold(r *ready) error {
 		return err
 	}
 	if r.less, err = a.through(r.question, a.others(), func(l *leaf, _ *bundles.Condition, _ int, refusal bool) (node, error) {
-		return r.leaf(l, !refusal)
+		return r.accepting(l, true, refusal)
 	}); err != nil {
 		return err
 	}
@@ -586,7 +586,7 @@ func (a *analysis) exact(q *question, stages stageRange) (node, error) {
 		if err != nil {
 			return no, err
 		}
-		opaque := l.assumed && !standsApart(c)
+		opaque := (l.assumed || l.chosen) && !standsApart(c)
 		if perhaps == surely && !opaque {
 			return surely, nil
 		}

@@ -322,7 +322,7 @@ func (l *lowering) silent(c *bundles.Condition) (leaf, bool) {
 	case c.Name == "has_tags" || c.Name == "has_source_identity":
 		return leaf{settled: true}, true
 	case c.Name == "key" && l.caller.fits(c) != nil:
-		return leaf{settled: true, mayHold: true, holds: *l.caller.fits(c)}, true
+		return leaf{settled: true, mayHold: true, holds: *l.caller.fits(c), chosen: true}, true
 	case c.Name == "key" && c.Analysis == "free":
 		return l.unknown(c, "the caller chooses it, and it was not given"), true
 	default:

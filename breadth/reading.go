@@ -34,7 +34,8 @@ type leaf struct {
 	settled        bool
 	mayHold, holds bool
 	// assumed says that a settled leaf is taken to hold: what it reads lies beside the token.
-	assumed bool
+	// chosen says that the caller chooses that, and holds whether what is chosen fits.
+	assumed, chosen bool
 	// formula leaves are a combination of others.
 	formula *formula
 	// compare leaves ask about more than one claim.
