@@ -368,24 +368,18 @@ func (a *analysis) defines(name string) bool {
 	}
 }
 
-// wholeGroups are the groups of which the scope leaves out no project.
+// wholeGroups are the groups of which the scope names no single projects.
 func (a *analysis) wholeGroups() []string {
 	names := &a.model.Names
 	var whole tenants
 	for _, circle := range a.scope.Circles {
-		if slices.ContainsFunc(circle, func(c Constraint) bool { return c.Claim == names.Path || c.Claim == names.JobPath }) {
+		if slices.ContainsFunc(circle, func(c Constraint) bool {
+			return (c.Claim == names.Path || c.Claim == names.JobPath) && !c.Not && len(c.Values)+len(c.Prefixes) > 0
+		}) {
 			continue
 		}
 		for i := range circle {
 			whole.add(&circle[i], names)
-		}
-	}
-	for _, circle := range a.scope.Circles {
-		for _, c := range circle {
-			// A path may be that of a group as well: all that lies below it.
-			if (c.Claim == names.Path || c.Claim == names.JobPath) && !c.Not && len(c.Within) > 0 && len(tenantConstraints(circle, names)) == 1 {
-				whole.groups = append(whole.groups, c.Within...)
-			}
 		}
 	}
 	return whole.groups
