@@ -38,6 +38,7 @@ func readReasoned(t *testing.T, file string) []reasoned {
 	}
 	var all []reasoned
 	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var one reasoned
 		decoder := json.NewDecoder(bytes.NewReader(lines.Bytes()))

@@ -42,12 +42,13 @@ func (a *analysis) tightKnowing(facts *Facts) bool {
 
 // because asks once more for what was proven not to be, with one of the issuer's rules
 // relaxed at a time. Where there is a token then, the proof rests on that rule. What a
-// limit cuts short is left out: the proof stands without.
+// limit cuts short is said to be: the proof stands without.
 func (a *analysis) because() error {
 	for i := range a.model.Rules {
 		rule := &a.model.Rules[i]
 		found, err := a.without(rule)
 		if limited(err) {
+			a.rest("perhaps more of the issuer's rules: asking for them reached a limit")
 			return nil
 		}
 		if err != nil {

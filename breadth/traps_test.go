@@ -40,14 +40,18 @@ func TestWordsDoNotDecide(t *testing.T) {
 	}
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
-	table := trapTable
+	table, rows, told := trapTable, 0, 0
 	lines := bufio.NewScanner(bytes.NewReader(text))
+	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		var one trap
 		decoder := json.NewDecoder(bytes.NewReader(lines.Bytes()))
 		decoder.DisallowUnknownFields()
 		if err := decoder.Decode(&one); err != nil {
 			t.Fatal(err)
+		}
+		if one.Policy != "" {
+			rows++
 		}
 		t.Run(one.Name, func(t *testing.T) {
 			doc, err := trustcheck.ReadDocument("role.json", one.Role)
@@ -82,10 +86,16 @@ func TestWordsDoNotDecide(t *testing.T) {
 			}
 			if one.Policy != "" {
 				table += one.row(result)
+				told++
 			}
 		})
 	}
-	readmeHolds(t, table)
+	if err := lines.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if told == rows {
+		readmeHolds(t, table)
+	}
 }
 
 const trapTable = "| condition | other tools | trustcheck |\n|---|---|---|\n"

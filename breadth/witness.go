@@ -55,7 +55,9 @@ func (a *analysis) decide(role *bundles.Role, context, claims map[string]any) (*
 	if err != nil {
 		return nil, fmt.Errorf("read the witness: %w", err)
 	}
-	return a.bundle.Decide(a.ctx, role, bundles.Input{Claims: read.Value, Context: context, Now: a.Now}), nil
+	decision := a.bundle.Decide(a.ctx, role, bundles.Input{Claims: read.Value, Context: context, Now: a.Now})
+	// Time that ran out says nothing about the role.
+	return decision, a.ctx.Err()
 }
 
 // plainest pins one field after the other to the first value that reads well and leaves
