@@ -170,6 +170,8 @@ func TestVerdictsThatWordsGetWrong(t *testing.T) {
 		"subject of the whole project":    {one{bound: `{"sub":"project_path:acme/app:*"}`, scope: app}, breadth.Tight, ""},
 		"subject without the last colon":  {one{bound: `{"sub":"project_path:acme/app*"}`, scope: app}, breadth.Broad, breadth.Sibling},
 		"subject with a star for all":     {one{bound: `{"sub":"*:ref:main"}`, scope: app}, breadth.Broad, breadth.Outsider},
+		"component behind a star":         {one{bound: `{"sub":"*environment_protected:true*"}`, scope: app}, breadth.Broad, breadth.Outsider},
+		"component behind our path":       {one{bound: `{"sub":"project_path:acme/app:*environment_protected:true*"}`, scope: app}, breadth.Tight, ""},
 		"guard without scope":             {one{bound: `{"ref_protected":"true"}`, scope: app}, breadth.Broad, breadth.Outsider},
 		"mail with a bare suffix":         {one{bound: `{"user_email":"*acme.example"}`, scope: app}, breadth.Broad, breadth.Outsider},
 		"runner of nobody knows whom":     {one{role: `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"runner_id":7}}`, scope: `{"namespace_path":"acme"}`}, breadth.Undecided, ""},

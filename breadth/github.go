@@ -139,6 +139,10 @@ func inferredIDs(c *bundles.Condition, names *issuer.Parts) []Constraint {
 // maxOrders bounds how many subjects with other components are told apart.
 const maxOrders = 24
 
+// maxBehindFirst bounds the components, one of the first among them, of subjects whose
+// order is told apart where a role's wildcard hides some.
+const maxBehindFirst = 3
+
 // orders lists the components, in every order, of subjects that a role's patterns may
 // mean beside those that it spells out: the components that its texts name, and with a
 // wildcard those that can hold what the pattern wants.
@@ -146,7 +150,11 @@ func (a *analysis) orders() [][]string {
 	var all [][]string
 	for i := range a.model.Choices {
 		choice := &a.model.Choices[i]
-		if choice.Orders == 0 || !a.interesting[choice.Claim] {
+		most := choice.Orders
+		if len(choice.First) > 0 {
+			most = maxBehindFirst
+		}
+		if most == 0 || !a.interesting[choice.Claim] {
 			continue
 		}
 		keys := map[string]bool{}
@@ -155,7 +163,7 @@ func (a *analysis) orders() [][]string {
 				componentsOf(c, choice, keys)
 			}
 		})
-		for n := 1; n <= choice.Orders; n++ {
+		for n := 1; n <= most; n++ {
 			arrange(slices.Sorted(maps.Keys(keys)), nil, n, func(list []string) {
 				if len(all) < maxOrders && a.mayBegin(choice, list) {
 					all = append(all, slices.Clone(list))
@@ -180,7 +188,7 @@ func componentsOf(c *bundles.Condition, choice *issuer.Choice, keys map[string]b
 	if swallows {
 		// What stands between two components that are wanted is a value, and one that its
 		// caller chooses freely holds the most.
-		for _, key := range []string{"repo", "environment", "workflow"} {
+		for _, key := range append([]string{"repo", "environment", "workflow"}, choice.First...) {
 			if choice.Components[key] != "" {
 				keys[key] = true
 			}

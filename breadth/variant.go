@@ -279,7 +279,12 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 		fmt.Fprintf(&key, "%t %t;", v.fork, v.cover)
 		for _, name := range names {
 			claim := v.claims[name]
-			fmt.Fprintf(&key, "%s=%s|%s|%t%t%s", name, v.fill(claim.Text), v.fill(claim.Also), claim.Null, claim.Absent, claim.Fixed)
+			text := v.fill(claim.Text + "|" + claim.Also)
+			fmt.Fprintf(&key, "%s=%s|%t%t%s", name, text, claim.Null, claim.Absent, claim.Fixed)
+			for _, piece := range issuer.Pieces(text) {
+				// What is set shows in the domains that name it, too.
+				key.WriteString(v.fill(model.Fields[piece.Field].Domain))
+			}
 			if claim.Value != nil {
 				fmt.Fprintf(&key, "%+v", *claim.Value)
 			}
