@@ -172,6 +172,8 @@ func TestVerdictsThatWordsGetWrong(t *testing.T) {
 		"subject with a star for all":     {one{bound: `{"sub":"*:ref:main"}`, scope: app}, breadth.Broad, breadth.Outsider},
 		"component behind a star":         {one{bound: `{"sub":"*environment_protected:true*"}`, scope: app}, breadth.Broad, breadth.Outsider},
 		"component behind our path":       {one{bound: `{"sub":"project_path:acme/app:*environment_protected:true*"}`, scope: app}, breadth.Tight, ""},
+		"component of a later release":    {one{bound: `{"sub":"*environment_protected:true*"}`, scope: app, facts: `{"issuer_version":"18.6"}`, issuer: "https://gitlab.example.com"}, breadth.Dead, ""},
+		"component of this release":       {one{bound: `{"sub":"*environment_protected:true*"}`, scope: app, facts: `{"issuer_version":"18.7"}`, issuer: "https://gitlab.example.com"}, breadth.Broad, breadth.Outsider},
 		"guard without scope":             {one{bound: `{"ref_protected":"true"}`, scope: app}, breadth.Broad, breadth.Outsider},
 		"mail with a bare suffix":         {one{bound: `{"user_email":"*acme.example"}`, scope: app}, breadth.Broad, breadth.Outsider},
 		"runner of nobody knows whom":     {one{role: `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"runner_id":7}}`, scope: `{"namespace_path":"acme"}`}, breadth.Undecided, ""},

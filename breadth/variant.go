@@ -63,7 +63,7 @@ func variants(model *issuer.Model, release string, facts *Facts, interesting map
 	}
 	all := []*variant{first}
 	for c := range model.Choices {
-		choice := withComponents(&model.Choices[c], subjects)
+		choice := withComponents(&model.Choices[c], subjects, release)
 		relevant := choiceMatters(model, choice, interesting)
 		mentioned := slices.ContainsFunc(choice.Alternatives, func(alternative issuer.Alternative) bool {
 			return isMentioned(alternative.Mentions, mentions)
@@ -119,8 +119,8 @@ func isMentioned(texts map[string]string, mentions func(claim, text string) bool
 	return false
 }
 
-// withComponents adds the alternatives that list these components, in this order.
-func withComponents(choice *issuer.Choice, lists [][]string) *issuer.Choice {
+// withComponents adds the alternatives of a release that list these components, in this order.
+func withComponents(choice *issuer.Choice, lists [][]string, release string) *issuer.Choice {
 	if len(choice.Components) == 0 {
 		return choice
 	}
@@ -133,7 +133,7 @@ func withComponents(choice *issuer.Choice, lists [][]string) *issuer.Choice {
 		templates := make([]string, len(list))
 		for i, component := range list {
 			templates[i] = choice.Components[component]
-			known = known || templates[i] == ""
+			known = known || templates[i] == "" || !issuer.Within(release, choice.ComponentsSince[component], "")
 		}
 		if !known {
 			extended.Alternatives = append(extended.Alternatives, issuer.Alternative{

@@ -174,15 +174,17 @@ type Value struct {
 
 // Choice is something in which tokens differ as a whole. Claim and Fact are set where a
 // project's owner settles it, by the setting that the fact reports; Components then
-// holds the parts that such a setting lists. Orders says that any so many of them may
-// stand in any order: those that a role's patterns may mean are alternatives too.
+// holds the parts that such a setting lists, ComponentsSince the releases from which on it
+// may list some of them. Orders says that any so many of them may stand in any order: those
+// that a role's patterns may mean are alternatives too.
 type Choice struct {
-	Name         string            `json:"name"`
-	Claim        string            `json:"claim,omitempty"`
-	Fact         string            `json:"fact,omitempty"`
-	Orders       int               `json:"orders,omitempty"`
-	Alternatives []Alternative     `json:"alternatives"`
-	Components   map[string]string `json:"components,omitempty"`
+	Name            string            `json:"name"`
+	Claim           string            `json:"claim,omitempty"`
+	Fact            string            `json:"fact,omitempty"`
+	Orders          int               `json:"orders,omitempty"`
+	Alternatives    []Alternative     `json:"alternatives"`
+	Components      map[string]string `json:"components,omitempty"`
+	ComponentsSince map[string]string `json:"components_since,omitempty"`
 	// First are the components of which one must come first; any may where it is empty.
 	First []string `json:"first,omitempty"`
 	// Finer are covers, by name, that together stand for all that another one does.
