@@ -2,6 +2,7 @@ package breadth
 
 import (
 	"regexp/syntax"
+	"slices"
 	"strings"
 
 	"github.com/trustcheck/trustcheck/bundles"
@@ -36,7 +37,7 @@ func starts(c *bundles.Condition) []opening {
 		if err != nil {
 			return nil
 		}
-		return openings(parsed.Simplify())
+		return spelledAs(wantedTexts(c), openings(parsed.Simplify()))
 	default:
 		var all []opening
 		for _, text := range textsIn(c.Values) {
@@ -46,14 +47,33 @@ func starts(c *bundles.Condition) []opening {
 	}
 }
 
-// openings lists the alternatives of a pattern by their literal beginnings.
+// spelledAs spells openings of any case as the wanted texts do that show them, but for the
+// key that a subject begins with, which has but one spelling.
+func spelledAs(wanted []string, all []opening) []opening {
+	for i, start := range all {
+		if slices.ContainsFunc(wanted, func(text string) bool { return strings.HasPrefix(text, start.text) }) {
+			continue
+		}
+		for _, text := range wanted {
+			if n := len(start.text); n <= len(text) && strings.EqualFold(text[:n], start.text) {
+				key := strings.IndexByte(start.text, ':') + 1
+				all[i].text = start.text[:key] + text[key:n]
+				break
+			}
+		}
+	}
+	return all
+}
+
+// openings lists the alternatives of a pattern by their literal beginnings; where case does
+// not matter, in lower case.
 func openings(re *syntax.Regexp) []opening {
 	switch re.Op {
 	case syntax.OpEmptyMatch, syntax.OpBeginText, syntax.OpEndText:
 		return []opening{{}}
 	case syntax.OpLiteral:
 		if re.Flags&syntax.FoldCase != 0 {
-			return []opening{{open: true}}
+			return []opening{{text: strings.ToLower(string(re.Rune))}}
 		}
 		return []opening{{text: string(re.Rune)}}
 	case syntax.OpCapture:
@@ -102,6 +122,12 @@ func letters(ranges []rune) []opening {
 			}
 			all = append(all, opening{text: string(r)})
 		}
+	}
+	if len(all) < 2 {
+		return all
+	}
+	if lower := strings.ToLower(all[0].text); !slices.ContainsFunc(all, func(o opening) bool { return !strings.EqualFold(o.text, lower) }) {
+		return []opening{{text: lower}}
 	}
 	return all
 }

@@ -1,0 +1,51 @@
+package breadth_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/trustcheck/trustcheck/breadth"
+)
+
+// alsoDenied adds a statement that denies to a trust policy of one provider.
+func alsoDenied(policy map[string]any, wanted conditions) map[string]any {
+	allowed := policy["Statement"].([]any)[0].(map[string]any)
+	provider := allowed["Principal"].(map[string]any)["Federated"].(string)
+	denied := trustOf(provider[strings.IndexByte(provider, '/')+1:], wanted)["Statement"].([]any)[0].(map[string]any)
+	denied["Effect"] = "Deny"
+	policy["Statement"] = append(policy["Statement"].([]any), denied)
+	return policy
+}
+
+// TestScopeIsReadOffTheWrongPart holds roles whose scope nobody gave to the scope that they
+// show; one that shows none makes every token a stranger's.
+func TestScopeIsReadOffTheWrongPart(t *testing.T) {
+	const branch = "ref:refs/heads/main"
+	bundle := openBundle(t)
+	analyser := breadth.New(bundle)
+	for name, c := range map[string]struct {
+		role    map[string]any
+		scope   string
+		verdict breadth.Verdict
+	}{
+		"any case": {trustOf(gitHub, conditions{"StringEqualsIgnoreCase": {"sub": "repo:acme/app:" + branch}}),
+			`{"repository":"acme/app"}`, breadth.Tight},
+		"any case, the key too": {trustOf(gitHub, conditions{"StringEqualsIgnoreCase": {"sub": "REPO:acme/App:" + branch}}),
+			`{"repository":"acme/App"}`, breadth.Tight},
+		"any case, letters that fold thrice": {trustOf(gitHub, conditions{"StringEqualsIgnoreCase": {"sub": []any{"repo:acme/Kiosk:" + branch, "repo:acme/tasks:" + branch}}}),
+			`{"repository":["acme/Kiosk","acme/tasks"]}`, breadth.Tight},
+		"any case, GitLab": {trustOf("gitlab.com", conditions{"StringEqualsIgnoreCase": {"sub": "project_path:acme/app:ref_type:branch:ref:main"}}),
+			`{"project_path":"acme/app"}`, breadth.Tight},
+	} {
+		t.Run(name, func(t *testing.T) {
+			result, err := analyser.Analyse(context.Background(), breadth.Subject{Role: awsRole(t, bundle, c.role), Now: testNow, Limits: patient})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := result.Scope.String(); got != c.scope || result.Verdict != c.verdict {
+				t.Errorf("want %s under %s, got %s under %s: %q", c.verdict, c.scope, result.Verdict, got, result.RestsOn)
+			}
+		})
+	}
+}
