@@ -104,8 +104,8 @@ func (o opening) withoutIDs(c *bundles.Condition) opening {
 			return opening{path, false}
 		}
 	}
-	if strings.Contains(o.text, "/") {
-		return opening{plain, false}
+	if _, name, below := strings.Cut(o.text, "/"); below {
+		return opening{plain, !strings.Contains(name, "@")}
 	}
 	return opening{plain + "/", true}
 }

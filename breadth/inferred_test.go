@@ -37,6 +37,14 @@ func TestScopeIsReadOffTheWrongPart(t *testing.T) {
 			`{"repository":["acme/Kiosk","acme/tasks"]}`, breadth.Tight},
 		"any case, GitLab": {trustOf("gitlab.com", conditions{"StringEqualsIgnoreCase": {"sub": "project_path:acme/app:ref_type:branch:ref:main"}}),
 			`{"project_path":"acme/app"}`, breadth.Tight},
+		"ids in the owner alone": {trustOf(gitHub, like("sub", "repo:acme@12/*")),
+			`{"repository":"acme/*","repository_owner_id":"12"}`, breadth.Tight},
+		"ids in the owner, a family below": {trustOf(gitHub, like("sub", "repo:acme@12/app-*")),
+			`{"repository":"acme/app-*","repository_owner_id":"12"}`, breadth.Tight},
+		"ids in the owner, a star glued to a name": {trustOf(gitHub, like("sub", "repo:acme@12/app*")),
+			`{"repository":"acme/app","repository_owner_id":"12"}`, breadth.Broad},
+		"ids in both": {trustOf(gitHub, like("sub", "repo:acme@12/app@34:*")),
+			`{"repository":"acme/app","repository_id":"34","repository_owner_id":"12"}`, breadth.Tight},
 	} {
 		t.Run(name, func(t *testing.T) {
 			result, err := analyser.Analyse(context.Background(), breadth.Subject{Role: awsRole(t, bundle, c.role), Now: testNow, Limits: patient})
