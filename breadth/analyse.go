@@ -369,10 +369,16 @@ func (a *analysis) own(names *issuer.Parts) {
 				}
 			}
 		}
+		if claim == names.Subject && names.SubjectPath != "" {
+			ofSubjects(c, names, func(key, value string) {
+				if slices.Contains(names.Assigned, key) {
+					a.literal(key, value)
+				}
+			})
+			return
+		}
 		values := spelt(c)
 		switch {
-		case claim == names.Subject && names.SubjectID != "":
-			claim, values = names.ID, a.subjectIDs(c)
 		case claim == names.Subject && len(names.SubjectIDs) > 0:
 			values = anyOf(bareSubjects(textsIn(values), names))
 		case !slices.Contains(names.Assigned, claim):
@@ -382,15 +388,20 @@ func (a *analysis) own(names *issuer.Parts) {
 			a.tenants.groupIDs = append(a.tenants.groupIDs, textsIn(values)...)
 		}
 		for _, value := range values {
-			text := fmt.Sprint(value)
-			if _, known := a.facts.Runners[text]; known && claim == names.Runner {
-				continue
-			}
-			if !slices.Contains(a.idsOf(claim), text) && !slices.Contains(a.literals[claim], value) {
-				a.literals[claim] = append(a.literals[claim], value)
-			}
+			a.literal(claim, value)
 		}
 	})
+}
+
+// literal notes a value that nobody chooses, and that the scope does not name.
+func (a *analysis) literal(claim string, value any) {
+	text := fmt.Sprint(value)
+	if _, known := a.facts.Runners[text]; known && claim == a.model.Names.Runner {
+		return
+	}
+	if !slices.Contains(a.idsOf(claim), text) && !slices.Contains(a.literals[claim], value) {
+		a.literals[claim] = append(a.literals[claim], value)
+	}
 }
 
 // spelt are the values that a condition wants, and the texts that its pattern spells out.
@@ -420,19 +431,6 @@ func (a *analysis) idsOf(claim string) []string {
 	default:
 		return a.tenants.others[claim]
 	}
-}
-
-// subjectIDs are the project ids that a condition on the subject names.
-func (a *analysis) subjectIDs(c *bundles.Condition) []any {
-	var all []any
-	for _, start := range starts(c) {
-		if id, ok := strings.CutPrefix(start.text, a.model.Names.SubjectID); ok {
-			if part := start.upTo(id, ":"); !part.open && part.text != "" {
-				all = append(all, part.text)
-			}
-		}
-	}
-	return all
 }
 
 // interest settles which claims are looked at; choices that none depends on need not be
@@ -502,7 +500,8 @@ func (a *analysis) interest(names *issuer.Parts) {
 	for _, name := range []string{names.Path, names.Group, names.ID, names.GroupID, names.JobPath, names.JobGroup, names.JobID, names.JobGroupID} {
 		see(name)
 	}
-	for _, name := range slices.Concat(names.Below, slices.Collect(maps.Keys(a.tenants.others))) {
+	for _, name := range slices.Concat(names.Below, slices.Collect(maps.Keys(a.tenants.others)),
+		slices.Collect(maps.Keys(a.literals)), slices.Collect(maps.Keys(a.tenants.owned))) {
 		see(name)
 	}
 }

@@ -187,6 +187,10 @@ func tenantConstraints(circle Circle, names *issuer.Parts) []Constraint {
 				own = Constraint{Claim: names.Path, Values: anyOf(of.paths)}
 			case len(of.ids) > 0:
 				own = Constraint{Claim: names.ID, Values: anyOf(of.ids)}
+			case len(of.groups) > 0:
+				own = Constraint{Claim: names.Path, Within: of.groups}
+			case len(of.groupIDs) > 0:
+				own = Constraint{Claim: names.GroupID, Values: anyOf(of.groupIDs)}
 			default:
 				continue
 			}
@@ -1109,6 +1113,11 @@ func (a *analysis) runnersFit(q *question) (node, error) {
 func owned(stages []bundles.Stage, names *issuer.Parts) map[string][]string {
 	all := map[string][]string{}
 	eachWanted(stages, func(c *bundles.Condition) {
+		ofSubjects(c, names, func(key, value string) {
+			if slices.Contains(names.Persons, key) {
+				all[key] = append(all[key], regexp.QuoteMeta(value))
+			}
+		})
 		claim := claimOf(c)
 		if !slices.Contains(names.Persons, claim) {
 			return

@@ -1,6 +1,7 @@
 package breadth
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -110,7 +111,110 @@ func (o opening) withoutIDs(c *bundles.Condition) opening {
 	return opening{plain + "/", true}
 }
 
-// inferredIDs are the constraints on ids that the immutable subjects of a condition name.
+// component is a key of a subject with the value behind it.
+type component struct {
+	key   string
+	value opening
+}
+
+// components takes the beginning of a subject apart, where an issuer's are keys and values
+// in turn.
+func components(start opening, names *issuer.Parts) []component {
+	if names.SubjectPath == "" {
+		return nil
+	}
+	var all []component
+	for text := start.text; ; {
+		text = strings.TrimPrefix(text, pullRequest+":")
+		key, rest, ok := strings.Cut(text, ":")
+		if !ok {
+			return all
+		}
+		value := start.upTo(rest, ":")
+		all = append(all, component{key, value})
+		_, text, _ = strings.Cut(rest, ":")
+	}
+}
+
+// pullRequest is the component that has no value.
+const pullRequest = "pull_request"
+
+// ofSubjects visits the components, whole, of the subjects that a condition wants: also
+// those behind a star.
+func ofSubjects(c *bundles.Condition, names *issuer.Parts, visit func(key, value string)) {
+	if names.Subject == "" || claimOf(c) != names.Subject {
+		return
+	}
+	for _, start := range starts(c) {
+		for _, of := range components(start, names) {
+			if !of.value.open && of.value.text != "" {
+				visit(of.key, of.value.text)
+			}
+		}
+	}
+	for _, text := range wantedTexts(c) {
+		parts := strings.Split(text, ":")
+		for i, part := range parts[:len(parts)-1] {
+			if value := parts[i+1]; value != "" && !strings.ContainsAny(value, "*?") {
+				visit(strings.TrimLeft(part, "*?"), value)
+			}
+		}
+	}
+}
+
+// subject adds the project or owner that a subject names, or else the project's id.
+func (c *Constraint) subject(of []component, condition *bundles.Condition, names *issuer.Parts) {
+	for _, part := range of {
+		switch {
+		case part.key+":" == names.SubjectPath || part.key == names.Path:
+			c.named(names.Path)
+			c.path(part.value.withoutIDs(condition), true)
+			return
+		case part.key == names.Group:
+			c.named(names.Path)
+			// Of an owner all is meant that lies below it.
+			c.path(opening{part.value.text, true}, true)
+			return
+		}
+	}
+	for _, part := range of {
+		if part.key == names.ID && c.Claim != names.Path {
+			c.Claim = names.ID
+			c.id(part.value)
+			return
+		}
+	}
+}
+
+// named says that it is a path that is constrained: ids beside paths are left aside.
+func (c *Constraint) named(path string) {
+	if c.Claim != path {
+		c.Claim, c.Values = path, nil
+	}
+}
+
+// subjectIDs are the ids of owner and project that a subject has.
+func subjectIDs(of []component, names *issuer.Parts) (groupID, id string) {
+	for _, part := range of {
+		switch {
+		case part.key+":" == names.SubjectPath:
+			_, inGroup, inPath := withoutIDs(part.value.text)
+			if strings.Contains(part.value.text, "/") || !part.value.open {
+				groupID = cmp.Or(groupID, inGroup)
+			}
+			if !part.value.open {
+				id = cmp.Or(id, inPath)
+			}
+		case part.key == names.GroupID && !part.value.open:
+			groupID = cmp.Or(groupID, part.value.text)
+		case part.key == names.ID && !part.value.open:
+			id = cmp.Or(id, part.value.text)
+		}
+	}
+	return groupID, id
+}
+
+// inferredIDs are the constraints on ids that all subjects of a condition name.
 func inferredIDs(c *bundles.Condition, names *issuer.Parts) []Constraint {
 	if names.Subject == "" || claimOf(c) != names.Subject || names.SubjectPath == "" {
 		return nil
@@ -118,16 +222,11 @@ func inferredIDs(c *bundles.Condition, names *issuer.Parts) []Constraint {
 	group, project := Constraint{Claim: names.GroupID}, Constraint{Claim: names.ID}
 	all := starts(c)
 	for _, start := range all {
-		path, ok := strings.CutPrefix(start.text, names.SubjectPath)
-		if !ok {
-			return nil
-		}
-		part := start.upTo(path, ":")
-		_, groupID, id := withoutIDs(part.text)
-		if groupID != "" && (strings.Contains(part.text, "/") || !part.open) {
+		groupID, id := subjectIDs(components(start, names), names)
+		if groupID != "" {
 			group.Values = append(group.Values, groupID)
 		}
-		if id != "" && !part.open {
+		if id != "" {
 			project.Values = append(project.Values, id)
 		}
 	}
@@ -389,7 +488,7 @@ func subjectPattern(keys []string) string {
 	parts := make([]string, len(keys))
 	for i, key := range keys {
 		parts[i] = key
-		if key != "pull_request" {
+		if key != pullRequest {
 			parts[i] += `:[^:]*`
 		}
 	}

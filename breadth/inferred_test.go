@@ -45,6 +45,16 @@ func TestScopeIsReadOffTheWrongPart(t *testing.T) {
 			`{"repository":"acme/app","repository_owner_id":"12"}`, breadth.Broad},
 		"ids in both": {trustOf(gitHub, like("sub", "repo:acme@12/app@34:*")),
 			`{"repository":"acme/app","repository_id":"34","repository_owner_id":"12"}`, breadth.Tight},
+		"an owner's name among the keys": {trustOf(gitHub, like("sub", "repository_owner:acme:environment:prod")),
+			`{"repository":"acme/*"}`, breadth.Tight},
+		"an owner's id among the keys": {trustOf(gitHub, like("sub", "repository_owner_id:12:*")),
+			`{"repository_owner_id":"12"}`, breadth.Tight},
+		"a project behind other keys": {trustOf(gitHub, like("sub", "environment:prod:repo:acme/app")),
+			`{"repository":"acme/app"}`, breadth.Tight},
+		"an id before a project": {trustOf(gitHub, like("sub", []any{"repository_id:34:*", "repo:acme/app:*"})),
+			`{"repository":"acme/app"}`, breadth.Undecided},
+		"an account among the keys": {trustOf(gitHub, like("sub", "*actor_id:7:*")),
+			`null`, breadth.Undecided},
 	} {
 		t.Run(name, func(t *testing.T) {
 			result, err := analyser.Analyse(context.Background(), breadth.Subject{Role: awsRole(t, bundle, c.role), Now: testNow, Limits: patient})

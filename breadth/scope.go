@@ -295,17 +295,16 @@ func (t *tenants) add(c *Constraint, names *issuer.Parts) {
 		for _, text := range texts {
 			if len(names.Subjects) > 0 {
 				t.addSubject(text, names)
-			} else if path, ok := strings.CutPrefix(text, names.SubjectPath); ok {
-				path, _, _ = strings.Cut(path, ":")
-				path, groupID, id := withoutIDs(path)
-				t.paths = append(t.paths, path)
-				if groupID != "" && id != "" {
-					t.groupIDs, t.ids = append(t.groupIDs, groupID), append(t.ids, id)
-				}
-			} else if id, ok := strings.CutPrefix(text, names.SubjectID); ok {
-				id, _, _ = strings.Cut(id, ":")
-				t.ids = append(t.ids, id)
+				continue
 			}
+			of := components(opening{text: text}, names)
+			var named Constraint
+			named.subject(of, &bundles.Condition{}, names)
+			if named.Claim == names.Path {
+				t.add(&named, names)
+			}
+			groupID, id := subjectIDs(of, names)
+			t.groupIDs, t.ids = appendNamed(t.groupIDs, groupID), appendNamed(t.ids, id)
 		}
 	case names.PersonGroups:
 		t.personGroups = append(t.personGroups, texts...)
@@ -329,6 +328,13 @@ func (t *tenants) addSubject(text string, names *issuer.Parts) {
 		}
 		t.add(&found[i], names)
 	}
+}
+
+func appendNamed(all []string, text string) []string {
+	if text == "" {
+		return all
+	}
+	return append(all, text)
 }
 
 func put(all *map[string][]string, claim string, texts []string) {
@@ -491,13 +497,7 @@ func inferred(c *bundles.Condition, names *issuer.Parts) (Constraint, bool) {
 				found.path(start.upTo(project, "//"), true)
 			}
 		case names.Subject:
-			if path, ok := strings.CutPrefix(start.text, names.SubjectPath); ok && names.SubjectPath != "" {
-				found.Claim = names.Path
-				found.path(start.upTo(path, ":").withoutIDs(c), true)
-			} else if id, ok := strings.CutPrefix(start.text, names.SubjectID); ok && names.SubjectID != "" && found.Claim == "" {
-				found.Claim = names.ID
-				found.id(start.upTo(id, ":"))
-			}
+			found.subject(components(start, names), c, names)
 		}
 	}
 	slices.Sort(found.Within)
