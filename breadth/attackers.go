@@ -1174,9 +1174,11 @@ func publicMail() []string {
 	}
 }
 
-// eachWanted visits these conditions, and what formulas want of claims as they are.
+// eachWanted visits these conditions, what refusals leave, and what formulas want of claims
+// as they are.
 func eachWanted(stages []bundles.Stage, visit func(*bundles.Condition)) {
 	eachCondition(stages, visit)
+	eachLeft(stages, visit)
 	eachTest(stages, func(test *claimTest) {
 		if len(test.Through) == 0 {
 			one := bundles.Condition{Reads: "claim", Key: test.Path[1], Wanted: test.globs()}
@@ -1199,6 +1201,19 @@ func eachTest(stages []bundles.Stage, visit func(*claimTest)) {
 			}
 		}
 	})
+}
+
+// eachLeft visits what refusals name that they leave alone.
+func eachLeft(stages []bundles.Stage, visit func(*bundles.Condition)) {
+	for s := range stages {
+		for _, refusal := range stages[s].Refusals {
+			for c := range refusal.Conditions {
+				if wanted, ok := allBut(&refusal.Conditions[c]); ok {
+					visit(&wanted)
+				}
+			}
+		}
+	}
 }
 
 // eachCondition visits the conditions of ways, those that a role wants satisfied.

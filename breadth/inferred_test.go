@@ -55,6 +55,23 @@ func TestScopeIsReadOffTheWrongPart(t *testing.T) {
 			`{"repository":"acme/app"}`, breadth.Undecided},
 		"an account among the keys": {trustOf(gitHub, like("sub", "*actor_id:7:*")),
 			`null`, breadth.Undecided},
+		"a refusal of all but a project's subjects": {alsoDenied(trustOf(gitHub, like("sub", "repo:*")), conditions{"StringNotLike": {"sub": "repo:acme/app:*"}}),
+			`{"repository":"acme/app"}`, breadth.Tight},
+		"a refusal of all but a project": {alsoDenied(trustOf(gitHub, like("sub", "repo:*")), conditions{"StringNotEquals": {"repository": "acme/app"}}),
+			`{"repository":"acme/app"}`, breadth.Tight},
+		"a refusal of all but an id": {alsoDenied(trustOf(gitHub, like("sub", "repo:*")), conditions{"StringNotEquals": {"repository_id": "34"}}),
+			`{"repository_id":"34"}`, breadth.Tight},
+		"a refusal of all but what is one project twice": {alsoDenied(trustOf(gitHub, like("sub", "repo:*")), conditions{
+			"StringNotEquals": {"repository": "acme/app"}, "StringNotLike": {"sub": "repo:acme/app:*"}}),
+			`{"repository":"acme/app"}`, breadth.Tight},
+		"a refusal of all but one of two things": {alsoDenied(trustOf(gitHub, like("sub", "repo:*")), conditions{
+			"StringNotEquals": {"event_name": "push"}, "StringNotLike": {"sub": "repo:acme/app:*"}}),
+			`null`, breadth.Broad},
+		"a refusal of all but a project, sometimes": {alsoDenied(trustOf(gitHub, like("sub", "repo:*")), conditions{
+			"StringEquals": {"event_name": "push"}, "StringNotLike": {"sub": "repo:acme/app:*"}}),
+			`null`, breadth.Broad},
+		"a refusal of a project": {alsoDenied(trustOf(gitHub, like("sub", "repo:*")), like("sub", "repo:acme/app:*")),
+			`null`, breadth.Broad},
 	} {
 		t.Run(name, func(t *testing.T) {
 			result, err := analyser.Analyse(context.Background(), breadth.Subject{Role: awsRole(t, bundle, c.role), Now: testNow, Limits: patient})

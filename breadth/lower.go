@@ -143,16 +143,32 @@ func neutralLeaf(c *bundles.Condition) error {
 		return nil
 	}
 	c.Reads, c.Key = "claim", read.Claim
-	if read.Negated {
-		return nil
-	}
-	switch read.Op {
-	case "in":
-		c.Test, c.Values = "in", read.Values
-	case "pattern":
-		c.Test, c.Pattern = "pattern", read.Pattern
+	if !read.Negated {
+		read.show(c)
 	}
 	return nil
+}
+
+// show puts what a leaf names into the members of a condition.
+func (l *keyLeaf) show(c *bundles.Condition) {
+	switch l.Op {
+	case "in":
+		c.Test, c.Values = "in", l.Values
+	case "pattern":
+		c.Test, c.Pattern = "pattern", l.Pattern
+	}
+}
+
+// allBut is the condition that holds where a negated one does not: a refusal of all but
+// what it names wants just that. False where it is not negated.
+func allBut(c *bundles.Condition) (bundles.Condition, bool) {
+	var read keyLeaf
+	if c.Analysis != "leaf" || json.Unmarshal(c.Leaf, &read) != nil || !read.Negated || read.Claim == "" {
+		return bundles.Condition{}, false
+	}
+	wanted := *c
+	read.show(&wanted)
+	return wanted, true
 }
 
 // neutralFormula takes a conjunction apart: tests of one claim that are wanted become

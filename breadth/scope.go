@@ -370,6 +370,9 @@ func infer(stages []bundles.Stage, names *issuer.Parts) *Scope {
 		scope.Circles = inferredCircles(stages, names)
 	}
 	if len(circle)+len(scope.Circles) == 0 {
+		circle = inferredRefused(stages, names)
+	}
+	if len(circle)+len(scope.Circles) == 0 {
 		circle = inferredOwners(stages, names)
 	}
 	if len(circle) > 0 {
@@ -390,6 +393,44 @@ func inferredCircle(circle Circle, way *bundles.Way, names *issuer.Parts) Circle
 				circle = append(circle, constraint)
 			}
 		}
+	}
+	return circle
+}
+
+// inferredRefused reads the scope off refusals of all but what they name, whatever else a
+// token has.
+func inferredRefused(stages []bundles.Stage, names *issuer.Parts) Circle {
+	var circle Circle
+	for s := range stages {
+		for w := range stages[s].Refusals {
+			for _, constraint := range inferredLeft(&stages[s].Refusals[w], names) {
+				if !slices.ContainsFunc(circle, constraint.equal) {
+					circle = append(circle, constraint)
+				}
+			}
+		}
+	}
+	return circle
+}
+
+// inferredLeft is what a refusal leaves alone: of several things one is enough, so that
+// they must come to the same.
+func inferredLeft(refusal *bundles.Way, names *issuer.Parts) Circle {
+	var circle Circle
+	for c := range refusal.Conditions {
+		condition := &refusal.Conditions[c]
+		wanted, ok := allBut(condition)
+		if !ok {
+			if condition.Test != "always" && claimOf(condition) != "iss" {
+				return nil
+			}
+			continue
+		}
+		found := inferredCircle(nil, &bundles.Way{Conditions: []bundles.Condition{wanted}}, names)
+		if len(found) == 0 || circle != nil && !slices.EqualFunc(circle, found, Constraint.equal) {
+			return nil
+		}
+		circle = found
 	}
 	return circle
 }
