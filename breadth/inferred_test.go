@@ -84,3 +84,43 @@ func TestScopeIsReadOffTheWrongPart(t *testing.T) {
 		})
 	}
 }
+
+// TestWitnessThatNobodyCanMint holds roles to scopes that leave open whose something is:
+// what nobody surely has is no witness, and its twin that somebody has is.
+func TestWitnessThatNobodyCanMint(t *testing.T) {
+	const app = `{"repository":"acme/app"}`
+	bundle := openBundle(t)
+	analyser := breadth.New(bundle)
+	for name, c := range map[string]struct {
+		role         map[string]any
+		scope, facts string
+		verdict      breadth.Verdict
+		attacker     string
+		says         string
+	}{
+		"a repository that may not be called so": {role: trustOf(gitHub, like("sub", "repo:acme/app.git:*")), scope: app, verdict: breadth.Undecided},
+		"a repository that may be called so":     {role: trustOf(gitHub, like("sub", "repo:acme/app.x:*")), scope: app, verdict: breadth.Broad, attacker: breadth.Sibling},
+		"an owner's id among the keys":           {role: trustOf(gitHub, like("sub", "repository_owner_id:12:*")), scope: app, verdict: breadth.Undecided, says: "whose repository_owner_id 12 is"},
+		"an owner's id behind a star":            {role: trustOf(gitHub, like("sub", "*repository_owner_id:12")), scope: app, verdict: breadth.Undecided, says: "whose repository_owner_id 12 is"},
+		"an id that a refusal leaves alone": {role: alsoDenied(trustOf(gitHub, like("sub", "repo:*")), conditions{"StringNotEquals": {"repository_id": "34"}}),
+			scope: app, verdict: breadth.Undecided, says: "whose repository_id 34 is"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			scope, err := breadth.ReadScope([]byte(c.scope))
+			if err != nil {
+				t.Fatal(err)
+			}
+			facts, err := breadth.ReadFacts([]byte(c.facts))
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := analyser.Analyse(context.Background(), breadth.Subject{Role: awsRole(t, bundle, c.role), Scope: scope, Facts: facts, Now: testNow, Limits: patient})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if result.Verdict != c.verdict || result.Attacker != c.attacker || !strings.Contains(strings.Join(result.Why, " "), c.says) {
+				t.Errorf("want %s %q, said %q, got %s %q: why %q attackers %v", c.verdict, c.attacker, c.says, result.Verdict, result.Attacker, result.Why, result.Attackers)
+			}
+		})
+	}
+}

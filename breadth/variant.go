@@ -1,6 +1,7 @@
 package breadth
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -707,19 +708,32 @@ func (q *question) domain(name string, surely bool) (*language.Language, error) 
 	if !ok {
 		return nil, fmt.Errorf("the model has no field %q", name)
 	}
-	if surely && field.Surely != "" {
-		return q.lower.compile(issuer.Whole(field.Surely))
+	pattern := q.model.Pattern(q.fill(field.Domain))
+	never := []string{field.Except}
+	if surely {
+		never = append(never, field.Unsure)
+		pattern = cmp.Or(field.Surely, pattern)
 	}
-	domain, err := q.lower.compile(issuer.Whole(q.model.Pattern(q.fill(field.Domain))))
-	if err != nil || field.Except == "" {
-		return domain, err
+	domain, err := q.lower.compile(issuer.Whole(pattern))
+	for _, never := range never {
+		if err != nil || never == "" {
+			continue
+		}
+		if domain, err = q.lower.except(domain, never); err != nil {
+			return nil, err
+		}
 	}
-	never, err := q.lower.compile(issuer.Whole(field.Except))
+	return domain, err
+}
+
+// except is a domain without the whole texts of a pattern.
+func (l *lowering) except(domain *language.Language, pattern string) (*language.Language, error) {
+	never, err := l.compile(issuer.Whole(pattern))
 	if err != nil {
 		return nil, err
 	}
-	return q.lower.cached(fmt.Sprintf("domain %p except %s", domain, field.Except), func() (*language.Language, error) {
-		return q.lower.limits.Minus(q.lower.ctx, domain, never)
+	return l.cached(fmt.Sprintf("domain %p except %s", domain, pattern), func() (*language.Language, error) {
+		return l.limits.Minus(l.ctx, domain, never)
 	})
 }
 

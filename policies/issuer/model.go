@@ -118,11 +118,14 @@ type Parts struct {
 // Field is an independent part of a token. Domain is an RE2 that holds for the whole
 // text, and over-approximates what it can be; {name} in it stands for what a choice sets,
 // or else for the domain of that field. Except, where given, is an RE2 of whole texts that
-// the field never is. Surely, where given, under-approximates the domain. Plain are the values that read well in an example, the best first.
+// the field never is. Surely, where given, under-approximates the domain, and Unsure is an RE2
+// of whole texts that are left out there: whether the field can be one of them is not known.
+// Plain are the values that read well in an example, the best first.
 type Field struct {
 	Domain  string   `json:"domain"`
 	Except  string   `json:"except"`
 	Surely  string   `json:"surely"`
+	Unsure  string   `json:"unsure"`
 	Plain   []string `json:"plain"`
 	Sources []string `json:"sources"`
 }
@@ -291,7 +294,7 @@ func ReadModel(file string, text []byte) (*Model, error) {
 func (m *Model) check() error {
 	for _, name := range slices.Sorted(maps.Keys(m.Fields)) {
 		field := m.Fields[name]
-		if err := patterns(m.Pattern(field.Domain), field.Except, field.Surely); err != nil {
+		if err := patterns(m.Pattern(field.Domain), field.Except, field.Surely, field.Unsure); err != nil {
 			return fmt.Errorf("field %s: %w", name, err)
 		}
 		if err := m.known(field.Sources); err != nil {
