@@ -393,15 +393,58 @@ func (a *analysis) own(names *issuer.Parts) {
 	})
 }
 
-// literal notes a value that nobody chooses, and that the scope does not name.
+// literal notes a value that nobody chooses, and that the scope does not give to a tenant.
+// Accounts are insiders'.
 func (a *analysis) literal(claim string, value any) {
 	text := fmt.Sprint(value)
-	if _, known := a.facts.Runners[text]; known && claim == a.model.Names.Runner {
+	if _, known := a.facts.Runners[text]; known && claim == a.model.Names.Runner || slices.Contains(a.model.Names.Persons, claim) {
 		return
 	}
 	if !slices.Contains(a.idsOf(claim), text) && !slices.Contains(a.literals[claim], value) {
 		a.literals[claim] = append(a.literals[claim], value)
 	}
+}
+
+// inScope reports whether the scope names a value of a claim.
+func (a *analysis) inScope(claim string, value any) bool {
+	return slices.ContainsFunc(a.scope.Circles, func(circle Circle) bool {
+		return slices.ContainsFunc(circle, func(c Constraint) bool { return c.Claim == claim && !c.Not && slices.Contains(c.Values, value) })
+	})
+}
+
+// beyond are the ids that the role names and that lie outside the scope, whoever has them:
+// each of its circles says which ids it means.
+func (a *analysis) beyond() map[string][]any {
+	all := map[string][]any{}
+	add := func(claim string, value any) {
+		if claim != "" && value != "" && !a.inScope(claim, value) && a.scopeSettles(claim) {
+			all[claim] = append(all[claim], value)
+		}
+	}
+	for claim, values := range a.literals {
+		for _, value := range values {
+			add(claim, value)
+		}
+	}
+	names := &a.model.Names
+	eachWanted(a.stages, func(c *bundles.Condition) {
+		if names.Subject == "" || claimOf(c) != names.Subject {
+			return
+		}
+		for _, start := range starts(c) {
+			groupID, id := subjectIDs(components(start, names), names)
+			add(names.GroupID, groupID)
+			add(names.ID, id)
+		}
+	})
+	return all
+}
+
+// scopeSettles reports whether every circle that was given lists what a claim is.
+func (a *analysis) scopeSettles(claim string) bool {
+	return !a.scope.Inferred && !slices.ContainsFunc(a.scope.Circles, func(circle Circle) bool {
+		return !slices.ContainsFunc(circle, func(c Constraint) bool { return c.Claim == claim && !c.Not && len(c.Values) > 0 })
+	})
 }
 
 // spelt are the values that a condition wants, and the texts that its pattern spells out.
@@ -1179,7 +1222,11 @@ func (a *analysis) doubt(possible, sure *hit, missing int) []string {
 		why = append(why, fmt.Sprintf("whose %s is decides: the scope names ids only", strings.Join(a.guessed, ", ")))
 	}
 	for _, claim := range slices.Sorted(maps.Keys(a.literals)) {
-		why = append(why, fmt.Sprintf("whose %s %v is decides: the scope does not name it", claim, a.literals[claim][0]))
+		says := "whose %s %v is decides: the scope does not name it"
+		if a.inScope(claim, a.literals[claim][0]) {
+			says = "whose tokens have the %s %v decides: others than the scope's perhaps do"
+		}
+		why = append(why, fmt.Sprintf(says, claim, a.literals[claim][0]))
 	}
 	if possible.cover && !a.generic {
 		decides := "the fact subject_template decides"

@@ -340,7 +340,7 @@ func (a *analysis) conjoin(q *question, may bool, parts ...func(*question) (node
 		all = append(all, found)
 	}
 	if !may {
-		certain, err := a.assigned(q)
+		certain, err := a.assigned(q, nil)
 		if err != nil {
 			return no, err
 		}
@@ -821,7 +821,7 @@ func (a *analysis) anyCase(q *question, may bool) (node, error) {
 	}
 	parts := []node{here, ours}
 	if !may {
-		certain, err := a.assigned(q)
+		certain, err := a.assigned(q, a.beyond())
 		if err != nil {
 			return no, err
 		}
@@ -1052,22 +1052,31 @@ func groupOfPaths(constraints []Constraint, claim string) string {
 }
 
 // assigned leaves out what nobody can count on: an id that the role names and the scope
-// does not, and, in a scope of ids only, the names that the role goes by.
-func (a *analysis) assigned(q *question) (node, error) {
-	parts := []node{yes}
+// does not, and, in a scope of ids only, the names that the role goes by. Of the ids beyond
+// somebody has each, whoever that is.
+func (a *analysis) assigned(q *question, beyond map[string][]any) (node, error) {
+	parts, elsewhere := []node{yes}, []node{no}
 	for claim, values := range a.literals {
+		values = slices.DeleteFunc(slices.Clone(values), func(value any) bool { return slices.Contains(beyond[claim], value) })
 		named, err := q.claimIs(claim, true, values...)
 		if err != nil {
 			return no, err
 		}
 		parts = append(parts, q.forms.not(named))
 	}
+	for claim, values := range beyond {
+		named, err := q.claimIs(claim, false, values...)
+		if err != nil {
+			return no, err
+		}
+		elsewhere = append(elsewhere, named)
+	}
 	if a.tenants.named() && len(a.tenants.roots()) == 0 {
 		under, err := a.underRoots(q, a.guessed, false)
 		if err != nil {
 			return no, err
 		}
-		parts = append(parts, q.forms.not(under))
+		parts = append(parts, q.forms.any(append(elsewhere, q.forms.not(under))...))
 	}
 	tenants, err := a.ofTenant(q)
 	if err != nil {

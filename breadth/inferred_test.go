@@ -53,8 +53,10 @@ func TestScopeIsReadOffTheWrongPart(t *testing.T) {
 			`{"repository":"acme/app"}`, breadth.Tight},
 		"an id before a project": {trustOf(gitHub, like("sub", []any{"repository_id:34:*", "repo:acme/app:*"})),
 			`{"repository":"acme/app"}`, breadth.Undecided},
+		"an account alone": {trustOf(gitHub, like("actor_id", "777")),
+			`null`, breadth.Broad},
 		"an account among the keys": {trustOf(gitHub, like("sub", "*actor_id:7:*")),
-			`null`, breadth.Undecided},
+			`null`, breadth.Broad},
 		"a refusal of all but a project's subjects": {alsoDenied(trustOf(gitHub, like("sub", "repo:*")), conditions{"StringNotLike": {"sub": "repo:acme/app:*"}}),
 			`{"repository":"acme/app"}`, breadth.Tight},
 		"a refusal of all but a project": {alsoDenied(trustOf(gitHub, like("sub", "repo:*")), conditions{"StringNotEquals": {"repository": "acme/app"}}),
@@ -104,6 +106,15 @@ func TestWitnessThatNobodyCanMint(t *testing.T) {
 		"an owner's id behind a star":            {role: trustOf(gitHub, like("sub", "*repository_owner_id:12")), scope: app, verdict: breadth.Undecided, says: "whose repository_owner_id 12 is"},
 		"an id that a refusal leaves alone": {role: alsoDenied(trustOf(gitHub, like("sub", "repo:*")), conditions{"StringNotEquals": {"repository_id": "34"}}),
 			scope: app, verdict: breadth.Undecided, says: "whose repository_id 34 is"},
+		"an account in another repository": {role: trustOf(gitHub, like("actor_id", "777")), scope: app, verdict: breadth.Broad, attacker: breadth.Sibling},
+		"an id beside that of the scope":   {role: trustOf(gitHub, like("repository_id", []any{"34", "35"})), scope: `{"repository_id":"34"}`, verdict: breadth.Broad},
+		"an enterprise beside the scope's": {role: trustOf(gitHub, like("enterprise_id", []any{"77", "78"})), scope: `{"enterprise_id":"77","repository_owner":"acme"}`, verdict: breadth.Broad},
+		"the id of the scope":              {role: trustOf(gitHub, like("repository_id", "34")), scope: `{"repository_id":"34"}`, verdict: breadth.Tight},
+		"another's id with another's name": {role: trustOf(gitHub, like("sub", "repo:partner@13/web@35:*")), scope: `{"repository_id":"34"}`, verdict: breadth.Broad},
+		"another's name":                   {role: trustOf(gitHub, like("sub", "repo:partner/web:*")), scope: `{"repository_id":"34"}`, verdict: breadth.Undecided, says: "whose partner is decides"},
+		"an enterprise of which the scope is a part": {role: trustOf(gitHub, like("enterprise_id", "77")), scope: `{"enterprise_id":"77","repository_owner":"acme"}`,
+			verdict: breadth.Undecided, says: "others than the scope's perhaps do"},
+		"an enterprise": {role: trustOf(gitHub, like("enterprise_id", "77")), scope: `{"enterprise_id":"77"}`, verdict: breadth.Tight},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scope, err := breadth.ReadScope([]byte(c.scope))
