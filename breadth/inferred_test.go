@@ -91,6 +91,7 @@ func TestScopeIsReadOffTheWrongPart(t *testing.T) {
 // what nobody surely has is no witness, and its twin that somebody has is.
 func TestWitnessThatNobodyCanMint(t *testing.T) {
 	const app = `{"repository":"acme/app"}`
+	const deploy = "acme/ci/.github/workflows/deploy.yml@refs/heads/main"
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	for name, c := range map[string]struct {
@@ -106,6 +107,10 @@ func TestWitnessThatNobodyCanMint(t *testing.T) {
 		"an owner's id behind a star":            {role: trustOf(gitHub, like("sub", "*repository_owner_id:12")), scope: app, verdict: breadth.Undecided, says: "whose repository_owner_id 12 is"},
 		"an id that a refusal leaves alone": {role: alsoDenied(trustOf(gitHub, like("sub", "repo:*")), conditions{"StringNotEquals": {"repository_id": "34"}}),
 			scope: app, verdict: breadth.Undecided, says: "whose repository_id 34 is"},
+		"a workflow that the subject shows": {role: trustOf(gitHub, like("sub", "repo:acme/app:job_workflow_ref:"+deploy)),
+			scope: `{"repository":"acme/app","job_workflow_ref":"` + deploy + `"}`, facts: `{"subject_template":["repo","job_workflow_ref"]}`, verdict: breadth.Tight},
+		"any workflow that the subject shows": {role: trustOf(gitHub, like("sub", "repo:acme/app:job_workflow_ref:*")),
+			scope: `{"repository":"acme/app","job_workflow_ref":"` + deploy + `"}`, facts: `{"subject_template":["repo","job_workflow_ref"]}`, verdict: breadth.Broad, attacker: breadth.Developer},
 		"an account in another repository": {role: trustOf(gitHub, like("actor_id", "777")), scope: app, verdict: breadth.Broad, attacker: breadth.Sibling},
 		"an id beside that of the scope":   {role: trustOf(gitHub, like("repository_id", []any{"34", "35"})), scope: `{"repository_id":"34"}`, verdict: breadth.Broad},
 		"an enterprise beside the scope's": {role: trustOf(gitHub, like("enterprise_id", []any{"77", "78"})), scope: `{"enterprise_id":"77","repository_owner":"acme"}`, verdict: breadth.Broad},
