@@ -662,7 +662,7 @@ func (a *analysis) subjects() [][]string {
 	if len(a.facts.SubjectTemplate) > 0 {
 		all = append(all, a.facts.SubjectTemplate)
 	}
-	eachCondition(a.stages, func(c *bundles.Condition) {
+	a.eachNaming(func(c *bundles.Condition, _ bool) {
 		if claimOf(c) != a.model.Names.Subject {
 			return
 		}

@@ -257,7 +257,7 @@ func (a *analysis) orders() [][]string {
 			continue
 		}
 		keys := map[string]bool{}
-		eachCondition(a.stages, func(c *bundles.Condition) {
+		a.eachNaming(func(c *bundles.Condition, _ bool) {
 			if claimOf(c) == choice.Claim || inFormula(c, choice.Claim) {
 				componentsOf(c, choice, keys)
 			}
@@ -315,20 +315,41 @@ func arrange(keys, list []string, n int, visit func([]string)) {
 	}
 }
 
-// mayBegin reports whether a subject of these components begins as a condition wants.
+// eachNaming visits the conditions of ways and refusals, and says which of them want what
+// they name.
+func (a *analysis) eachNaming(visit func(c *bundles.Condition, wants bool)) {
+	for s := range a.stages {
+		for w, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
+			for c := range way.Conditions {
+				named, negated := allBut(&way.Conditions[c])
+				if !negated {
+					named = way.Conditions[c]
+				}
+				visit(&named, negated == (w >= len(a.stages[s].Ways)))
+			}
+		}
+	}
+}
+
+// mayBegin reports whether a subject of these components begins as a condition wants; where
+// none wants any, as none rules out.
 func (a *analysis) mayBegin(choice *issuer.Choice, list []string) bool {
 	begins, _, _ := strings.Cut(choice.Components[list[0]], "{")
-	found := false
-	eachCondition(a.stages, func(c *bundles.Condition) {
-		found = found || inFormula(c, choice.Claim)
+	found, wanted, unwanted := false, false, false
+	a.eachNaming(func(c *bundles.Condition, wants bool) {
+		found = found || wants && inFormula(c, choice.Claim)
 		if claimOf(c) != choice.Claim {
+			return
+		}
+		wanted, unwanted = wanted || wants, unwanted || !wants
+		if !wants {
 			return
 		}
 		for _, start := range starts(c) {
 			found = found || strings.HasPrefix(start.text, begins) || start.open && strings.HasPrefix(begins, start.text)
 		}
 	})
-	return found
+	return found || unwanted && !wanted
 }
 
 // inferredOwners reads the scope off a role that names no project: the owner of the
