@@ -179,13 +179,16 @@ type ready struct {
 }
 
 // Analyse answers about one role. An error means that it was asked wrongly; what cannot
-// be told is an undecided result.
+// be told is an undecided result, and so is what an analysis that panics was asked.
 func (a *Analyser) Analyse(ctx context.Context, subject Subject) (*Result, error) {
 	issuers, err := issuersOf(subject.Issuer, subject.Role)
 	if err != nil {
 		return nil, err
 	}
 	subject.several = len(issuers) > 1
+	limit := cmp.Or(subject.Limits.Deadline, DefaultDeadline)
+	ctx, cancel := context.WithTimeout(ctx, limit*time.Duration(min(len(issuers), maxIssuers)))
+	defer cancel()
 	var result *Result
 	for _, iss := range issuers {
 		one, err := a.analyse(ctx, subject.about(iss))
@@ -202,6 +205,9 @@ func (a *Analyser) Analyse(ctx context.Context, subject Subject) (*Result, error
 	return result, nil
 }
 
+// maxIssuers bounds how many deadlines the issuers of one role have together.
+const maxIssuers = 4
+
 // about is the same subject where the tokens are those of one issuer. A model that was given
 // with another issuer says nothing of it.
 func (s Subject) about(iss string) Subject {
@@ -213,10 +219,15 @@ func (s Subject) about(iss string) Subject {
 }
 
 // analyse answers about the tokens of one issuer.
-func (a *Analyser) analyse(ctx context.Context, subject Subject) (*Result, error) {
+func (a *Analyser) analyse(ctx context.Context, subject Subject) (result *Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(subject.Limits.Deadline, DefaultDeadline))
 	defer cancel()
 	work := newAnalysis(ctx, a.bundle, subject)
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			result, err = work.broken(recovered), nil
+		}
+	}()
 	if err := work.prepare(); err != nil {
 		return nil, err
 	}
@@ -233,6 +244,28 @@ func (a *Analyser) analyse(ctx context.Context, subject Subject) (*Result, error
 	work.change()
 	work.result.Findings = work.findings()
 	return work.result, nil
+}
+
+// broken is the result of an analysis that panicked: nothing that it found before counts.
+func (a *analysis) broken(recovered any) *Result {
+	a.result = newResult()
+	a.undecided(panicked(recovered))
+	a.result.Scope, a.result.Issuer = a.scope, a.issuer
+	a.result.Findings = a.findings()
+	return a.result
+}
+
+func panicked(recovered any) string {
+	return fmt.Sprintf("evaluation_failed: the analysis panicked: %v: this is a bug of trustcheck, please report the role", recovered)
+}
+
+// newResult has nothing decided.
+func newResult() *Result {
+	result := &Result{Verdict: Undecided, Attackers: map[string]Verdict{}, Tokens: map[string]*Token{}}
+	for _, name := range Attackers() {
+		result.Attackers[name] = Undecided
+	}
+	return result
 }
 
 func newAnalysis(ctx context.Context, bundle *bundles.Bundle, subject Subject) *analysis {
@@ -293,10 +326,7 @@ func (a *analysis) prepare() error {
 	if err := a.readLess(); err != nil {
 		return err
 	}
-	a.result = &Result{Verdict: Undecided, Attackers: map[string]Verdict{}, Tokens: map[string]*Token{}}
-	for _, name := range Attackers() {
-		a.result.Attackers[name] = Undecided
-	}
+	a.result = newResult()
 	if a.facts = a.Facts; a.facts == nil {
 		a.facts, _ = ReadFacts(nil)
 	}
@@ -976,6 +1006,9 @@ func (a *analysis) ask(q *question, goal node, mode int, spans map[int]span) (ma
 
 // bounded searches within so many states and what is left of the budget.
 func (a *analysis) bounded(states int, q *question, goal node, mode int, spans map[int]span) (map[int]string, error) {
+	if last := len(q.atoms) - 1; last >= 0 && q.atoms[last].table == nil {
+		q.retable() // The formula was made after the tables.
+	}
 	allowed := max(0, min(states, a.search, a.budget))
 	left := allowed
 	texts, err := q.search(a.ctx, goal, mode, spans, &left)

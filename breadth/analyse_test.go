@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -147,5 +148,20 @@ func TestSamplesComeOutTheSame(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAPanicIsNoAnswer has the analysis ask a bundle that is not there.
+func TestAPanicIsNoAnswer(t *testing.T) {
+	role := vaultRole(t, openBundle(t), []byte(`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_path":"acme/app"}}`))
+	result, err := breadth.New(nil).Analyse(context.Background(), breadth.Subject{Role: role, Issuer: "https://gitlab.com", Limits: patient, Now: testNow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Verdict != breadth.Undecided || len(result.Attackers) != len(breadth.Attackers()) || result.Witness != nil {
+		t.Errorf("want it undecided, got %+v", result)
+	}
+	if why := strings.Join(result.Why, " "); !strings.Contains(why, "evaluation_failed") || len(result.Findings) != 1 {
+		t.Errorf("want the panic among the reasons, got %q and %v", why, result.Findings)
 	}
 }

@@ -69,7 +69,7 @@ func (a *Analyser) Compare(ctx context.Context, before, after Subject) (*Change,
 		return nil, err
 	}
 	limit := cmp.Or(after.Limits.Deadline, DefaultDeadline)
-	ctx, cancel := context.WithTimeout(ctx, 2*limit*time.Duration(len(issuers)))
+	ctx, cancel := context.WithTimeout(ctx, 2*limit*time.Duration(min(len(issuers), maxIssuers)))
 	defer cancel()
 	var change *Change
 	for _, iss := range issuers {
@@ -109,7 +109,7 @@ func (a *Analyser) compare(ctx context.Context, before, after, asked Subject) (*
 			return nil, err
 		}
 		var err error
-		if *direction.found, err = work.differ(); limited(err) {
+		if *direction.found, err = work.differSafely(); limited(err) {
 			work.undecided("a limit was reached: " + err.Error())
 		} else if err != nil {
 			return nil, err
@@ -125,6 +125,17 @@ func (a *Analyser) compare(ctx context.Context, before, after, asked Subject) (*
 		*direction.why = work.result.Why
 	}
 	return change, nil
+}
+
+// differSafely looks for a difference. A panic on the way leaves it undecided.
+func (a *analysis) differSafely() (found *Difference, err error) {
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			found, err = nil, nil
+			a.undecided(panicked(recovered))
+		}
+	}()
+	return a.differ()
 }
 
 // with adds what was found of another issuer's tokens. Scope and issuer are those of the

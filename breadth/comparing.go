@@ -194,6 +194,17 @@ func (q *question) sampled(c *comparing, may bool) (node, error) {
 	if !may {
 		return q.forms.any(found...), nil
 	}
+	for _, side := range []term{c.left, c.right} {
+		if len(side.through) == 0 {
+			continue
+		}
+		// A piece need not be there.
+		there, err := q.member(side, everything.text, true)
+		if err != nil {
+			return no, err
+		}
+		found = append(found, there)
+	}
 	if c.how == "equals" {
 		for _, language := range q.lower.noted[:min(len(q.lower.noted), maxSamples)] {
 			for _, pair := range [][2]term{{c.left, c.right}, {c.right, c.left}} {
@@ -216,9 +227,12 @@ func (q *question) sampled(c *comparing, may bool) (node, error) {
 const maxSamples = 12
 
 // samples are texts that a comparison may be about: those that role and scope name, and
-// plain ones of either side.
+// plain ones of either side. What a transform makes is often the empty text.
 func (q *question) samples(c *comparing) []string {
 	var all []string
+	if len(c.left.through)+len(c.right.through) > 0 {
+		all = append(all, "")
+	}
 	for _, side := range []term{c.right, c.left} {
 		template, ok := q.template(side)
 		if !ok && len(side.parts) == 1 && q.claims[side.parts[0].claim].Value == nil {
@@ -233,8 +247,8 @@ func (q *question) samples(c *comparing) []string {
 	}
 	all = slices.Concat(all, q.lower.literals)
 	var distinct []string
-	for _, text := range all {
-		if text != "" && !slices.Contains(distinct, text) {
+	for i, text := range all {
+		if (text != "" || i == 0) && !slices.Contains(distinct, text) {
 			distinct = append(distinct, text)
 		}
 	}

@@ -322,8 +322,14 @@ func (l *lowering) joined(c *bundles.Condition, t *claimTest, doubt func(string)
 	return formula{op: cel.Leaf, leaf: &leaf{compare: &comparing{left: read, wanted: wanted}}}, nil
 }
 
-// before is the texts that the transforms, one after the other, make members of x.
+// before is the texts that the transforms, one after the other, make members of x. What is
+// asked again gets the same language, and so the same atom.
 func (l *lowering) before(through []cel.Transform, x *language.Language) (*language.Language, error) {
+	l.named[x] = true
+	return l.cached(fmt.Sprintf("before %#v %p", through, x), func() (*language.Language, error) { return l.undone(through, x) })
+}
+
+func (l *lowering) undone(through []cel.Transform, x *language.Language) (*language.Language, error) {
 	for _, transform := range slices.Backward(through) {
 		var err error
 		switch {

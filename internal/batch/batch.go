@@ -87,7 +87,7 @@ type failure struct {
 
 func answer(ctx context.Context, answerer Answerer, number int, line []byte) any {
 	id, _ := json.Marshal(number)
-	result, err := answerer.Answer(ctx, id, line)
+	result, err := safely(ctx, answerer, id, line)
 	if err == nil {
 		return result
 	}
@@ -98,6 +98,16 @@ func answer(ctx context.Context, answerer Answerer, number int, line []byte) any
 		return failure{ID: id, Error: fmt.Sprintf("want a JSON object: %v", err)}
 	}
 	return failure{ID: called(named.ID, id), Error: err.Error()}
+}
+
+// safely turns a panic into an error of the line, which must not stop the rest.
+func safely(ctx context.Context, answerer Answerer, id json.RawMessage, line []byte) (result any, err error) {
+	defer func() {
+		if recovered := recover(); recovered != nil {
+			result, err = nil, fmt.Errorf("answering panicked: %v: this is a bug of trustcheck, please report the line", recovered)
+		}
+	}()
+	return answerer.Answer(ctx, id, line)
 }
 
 // called is what a line calls itself, or its number.

@@ -237,3 +237,23 @@ var errFull = errors.New("no space left")
 type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, errFull }
+
+// fragile panics at the line that says so.
+type fragile struct{}
+
+func (fragile) Answer(_ context.Context, _ json.RawMessage, line []byte) (any, error) {
+	if bytes.Contains(line, []byte("panic")) {
+		panic("out of order")
+	}
+	return map[string]any{"fine": true}, nil
+}
+
+func TestAPanicStopsTheRest(t *testing.T) {
+	answers := ask(t, fragile{}, `{"id":"a"}`, `{"id":"panic"}`, `{"id":"b"}`)
+	if len(answers) != 3 || answers[0]["fine"] != true || answers[2]["fine"] != true {
+		t.Fatalf("want three answers, got %v", answers)
+	}
+	if says, _ := answers[1]["error"].(string); answers[1]["id"] != "panic" || !strings.Contains(says, "out of order") {
+		t.Errorf("want the panic's line to say so, got %v", answers[1])
+	}
+}
