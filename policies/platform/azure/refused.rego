@@ -1,7 +1,9 @@
 package trustcheck.platform.azure
 
 # METADATA
-# description: Why Entra would refuse to write a credential.
+# description: |
+#   Why Entra would refuse to write the credentials, where it refuses all of them; one that it
+#   refuses among others is a warning.
 # related_resources:
 #   - https://learn.microsoft.com/entra/workload-id/workload-identity-federation-considerations
 #   - https://learn.microsoft.com/entra/workload-id/workload-identities-flexible-federated-identity-credentials
@@ -93,6 +95,13 @@ _allowed := {
 #   What Entra writes without complaint although no token can ever fit, or what its pages
 #   tell differently.
 warnings := sort(_warning)
+
+_warning contains message if {
+	count(_written) > 0
+	some c in input.document.credentials
+	some refusal in _refusals(c)
+	message := sprintf("Entra refuses to write this credential, and the others stay: %s: %s", [refusal.place, refusal.why])
+}
 
 _warning contains message if {
 	some c in _credentials

@@ -12,7 +12,12 @@ package trustcheck.platform.azure
 
 import data.trustcheck.match
 
-_credentials := input.document.credentials
+# Each credential is written by itself: one that Entra refuses leaves the others.
+_credentials := _written if {
+	count(_written) > 0
+} else := input.document.credentials
+
+_written := [c | some c in input.document.credentials; count(_refusals(c)) == 0]
 
 # METADATA
 # description: |

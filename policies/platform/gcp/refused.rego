@@ -2,17 +2,19 @@ package trustcheck.platform.gcp
 
 # METADATA
 # description: |
-#   Why Google would refuse to store a provider. Expressions are checked for syntax and types,
-#   literals of different types included.
+#   Why Google would refuse to store the providers, where it refuses all of them; one that it
+#   refuses among others is a warning. Expressions are checked for syntax and types, literals
+#   of different types included.
 # related_resources:
 #   - https://cloud.google.com/iam/docs/reference/rest/v1/projects.locations.workloadIdentityPools.providers
 role_errors := [sprintf("INVALID_ARGUMENT: %s: %s", [refusal.place, refusal.why]) |
 	some p in _providers
-	p.other == ""
 	some refusal in _refusals(p)
 ]
 
-_refusals(p) := array.flatten([
+_refusals(p) := [] if {
+	p.other != ""
+} else := array.flatten([
 	[{"place": p.issuer.source, "why": "want an issuer, got none"} | p.issuer.value == null],
 	[{"place": p.issuer.source, "why": sprintf("want an https:// URL, got %q", [p.issuer.value])} |
 		is_string(p.issuer.value)
@@ -47,6 +49,13 @@ _refusals(p) := array.flatten([
 #   What Google stores without complaint although no token can ever fit, or though it binds
 #   less than it seems.
 warnings := sort(_warning)
+
+_warning contains message if {
+	count(_stored) > 0
+	some p in _numbered
+	some refusal in _refusals(p)
+	message := sprintf("Google refuses to store this provider, and the others stay: INVALID_ARGUMENT: %s: %s", [refusal.place, refusal.why])
+}
 
 # https://cloud.google.com/iam/docs/workload-identity-federation-with-deployment-pipelines,
 # read in November 2026. Older providers were left alone.

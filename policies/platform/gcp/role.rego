@@ -14,7 +14,14 @@
 #   - https://cloud.google.com/iam/docs/principal-identifiers
 package trustcheck.platform.gcp
 
-_providers := input.document.providers
+# Each provider is stored by itself: one that Google refuses leaves the others.
+_providers := _stored if {
+	count(_stored) > 0
+} else := _numbered
+
+_stored := [p | some p in _numbered; count(_refusals(p)) == 0]
+
+_numbered := [object.union(p, {"number": i}) | some i, p in input.document.providers]
 
 _several if count(_providers) > 1
 
@@ -272,7 +279,7 @@ else := {"claim": m.expression}
 # Bindings name the pool: whichever of its providers accepts the token, the identity is the same.
 _bound := ways if {
 	ways := array.concat(
-		[{"conditions": array.flatten([_accepted(i), _pool(p, b), _member(p, i, b), _grants(b), _iam_condition(b)])} |
+		[{"conditions": array.flatten([_accepted(i), _pool(p, b), _member(p, b), _grants(b), _iam_condition(b)])} |
 			some i, p in _providers
 			some b in input.document.bindings
 			_pool_of(p, b) != "no"
@@ -356,7 +363,7 @@ _pool(p, b) := [object.union(_shown(b), {
 	b.what != "unread"
 } else := []
 
-_member(p, i, b) := [object.union_n([_shown(b), _claim_of(mapping), {
+_member(p, b) := [object.union_n([_shown(b), _claim_of(mapping), {
 	"test": "in",
 	"reads": "claim",
 	"values": [b.value],
@@ -380,7 +387,7 @@ _member(p, i, b) := [object.union_n([_shown(b), _claim_of(mapping), {
 	"operator": _member_operator[b.what],
 	"wanted": b.value,
 	"analysis": "formula",
-	"formula": b.formulas[i],
+	"formula": b.formulas[p.number],
 	"message": sprintf("the binding's member names another identity: %s", [b.member]),
 }]))] if {
 	some mapping in p.mappings
