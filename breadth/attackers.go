@@ -920,10 +920,40 @@ func (a *analysis) forkWorld(q *question, may bool) (node, error) {
 	if err != nil {
 		return no, err
 	}
+	different, err := a.different(q, may)
+	if err != nil {
+		return no, err
+	}
 	paired, err := a.paired(q)
 	return q.forms.all(
 		q.forms.any(q.forms.not(source), q.forms.all(parent, ref)),
-		q.forms.any(q.forms.not(parent), environment), apart, paired), err
+		q.forms.any(q.forms.not(parent), environment), apart, different, paired), err
+}
+
+// different says, where a role compares claims, that source and parent surely are two
+// projects, and surely of one group or surely of two: by path as by id.
+func (a *analysis) different(q *question, may bool) (node, error) {
+	if may || len(q.lower.terms) == 0 {
+		return yes, nil
+	}
+	names := &a.model.Names
+	var perhaps []node
+	for _, pair := range []*comparing{
+		equal(names.Path, names.JobPath), equal(names.ID, names.JobID),
+		equal(names.Group, names.JobGroup), equal(names.GroupID, names.JobGroupID),
+	} {
+		same, err := q.sampled(pair, true)
+		if err != nil {
+			return no, err
+		}
+		perhaps = append(perhaps, same)
+	}
+	oneGroup, err := q.compared(equal(names.Group, names.JobGroup), false)
+	if err != nil {
+		return no, err
+	}
+	apart := q.forms.all(q.forms.not(perhaps[2]), q.forms.not(perhaps[3]))
+	return q.forms.all(q.forms.not(perhaps[0]), q.forms.not(perhaps[1]), q.forms.any(oneGroup, apart)), nil
 }
 
 // apart says that no project that the scope names is its own fork.

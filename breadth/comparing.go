@@ -135,6 +135,11 @@ func (q *question) compared(c *comparing, may bool) (node, error) {
 			return truth(settled), nil
 		}
 		left, right = withoutCommon(c.how, left, right)
+		if c.how == "equals" && q.fork {
+			if found, ok, err := q.forked(c, left, right, may); ok || err != nil {
+				return found, err
+			}
+		}
 		if text, constant := constantOf(right); constant {
 			wanted, err := q.lower.related(c.how, text)
 			if err != nil {
@@ -151,6 +156,38 @@ func (q *question) compared(c *comparing, may bool) (node, error) {
 		}
 	}
 	return q.sampled(c, may)
+}
+
+// forked compares what a fork's token tells of source and parent: they are two projects,
+// and of one group by its id where they are by its path. False where it tells something else.
+func (q *question) forked(c *comparing, left, right []issuer.Piece, may bool) (node, bool, error) {
+	names := &q.model.Names
+	are := func(own, job string) bool {
+		return own != "" && job != "" && (slices.Equal(left, q.pieces(own)) && slices.Equal(right, q.pieces(job)) ||
+			slices.Equal(left, q.pieces(job)) && slices.Equal(right, q.pieces(own)))
+	}
+	var other *comparing
+	switch {
+	case are(names.ID, names.JobID), are(names.Path, names.JobPath):
+		return no, true, nil
+	case are(names.GroupID, names.JobGroupID):
+		other = equal(names.Group, names.JobGroup)
+	case are(names.Group, names.JobGroup):
+		other = equal(names.GroupID, names.JobGroupID)
+	default:
+		return no, false, nil
+	}
+	this, err := q.sampled(c, may)
+	if err != nil {
+		return no, false, err
+	}
+	that, err := q.sampled(other, may)
+	return q.forms.all(this, that), true, err
+}
+
+// equal compares two claims as they are.
+func equal(left, right string) *comparing {
+	return &comparing{how: "equals", left: term{parts: []termPart{{claim: left}}}, right: term{parts: []termPart{{claim: right}}}}
 }
 
 // sampled is what can be said of a comparison by way of some texts.
