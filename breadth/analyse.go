@@ -985,9 +985,32 @@ const allSearches = 2
 // maxSimple bounds the states of a search that is taken to be simple.
 const maxSimple = 1_000
 
-// ask searches within what is left of the budget. Before a search that is not simple it asks
-// whether the parts of a token by themselves already rule it out.
+// ask searches within what is left of the budget: first for a token of any length, which is
+// mostly short enough, or not there at all.
 func (a *analysis) ask(q *question, goal node, mode int, spans map[int]span) (map[int]string, error) {
+	measures := func(atom int32) bool { return q.lower.measures[q.atoms[atom].Language] }
+	if longer := q.forms.without(goal, measures); longer != goal {
+		texts, err := a.sought(q, longer, mode, spans)
+		if texts == nil || err != nil {
+			return nil, err
+		}
+		held := maps.Clone(spans)
+		if held == nil {
+			held = map[int]span{}
+		}
+		for field, text := range texts {
+			held[field] = exactly(text)
+		}
+		if texts, err = a.sought(q, goal, mode, held); texts != nil || err != nil {
+			return texts, err
+		}
+	}
+	return a.sought(q, goal, mode, spans)
+}
+
+// sought searches within what is left of the budget. Before a search that is not simple it asks
+// whether the parts of a token by themselves already rule it out.
+func (a *analysis) sought(q *question, goal node, mode int, spans map[int]span) (map[int]string, error) {
 	texts, err := a.bounded(maxSimple, q, goal, mode, spans)
 	if !errors.Is(err, errProduct) || a.budget <= 0 {
 		return texts, err

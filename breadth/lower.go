@@ -3,6 +3,7 @@ package breadth
 import (
 	"encoding/json"
 	"fmt"
+	"regexp/syntax"
 	"slices"
 
 	"github.com/trustcheck/trustcheck/bundles"
@@ -14,6 +15,7 @@ import (
 // the same: a way stays a conjunction, and one condition becomes several.
 func neutral(stages []bundles.Stage) ([]bundles.Stage, error) {
 	all := make([]bundles.Stage, len(stages))
+	long := longTexts(stages)
 	for s, stage := range stages {
 		all[s] = bundles.Stage{Name: stage.Name}
 		for _, of := range []struct {
@@ -21,7 +23,7 @@ func neutral(stages []bundles.Stage) ([]bundles.Stage, error) {
 			into *[]bundles.Way
 		}{{stage.Ways, &all[s].Ways}, {stage.Refusals, &all[s].Refusals}} {
 			for _, way := range of.from {
-				conditions, err := neutralAll(way.Conditions)
+				conditions, err := neutralAll(way.Conditions, long)
 				if err != nil {
 					return nil, fmt.Errorf("stage %s: %w", stage.Name, err)
 				}
@@ -32,20 +34,20 @@ func neutral(stages []bundles.Stage) ([]bundles.Stage, error) {
 	return all, nil
 }
 
-func neutralAll(conditions []bundles.Condition) ([]bundles.Condition, error) {
+func neutralAll(conditions []bundles.Condition, long bool) ([]bundles.Condition, error) {
 	var all []bundles.Condition
 	for _, condition := range conditions {
 		found := []bundles.Condition{condition}
 		var err error
 		switch condition.Analysis {
 		case "of":
-			found, err = neutralAll(condition.Of)
+			found, err = neutralAll(condition.Of, long)
 		case "leaf":
 			err = neutralLeaf(&found[0])
 		case "formula":
 			found, err = neutralFormula(condition)
 		case "free":
-			err = neutralMapping(&found[0])
+			err = neutralMapping(&found[0], long)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", said(&condition), err)
@@ -57,14 +59,16 @@ func neutralAll(conditions []bundles.Condition) ([]bundles.Condition, error) {
 
 // neutralMapping shows the claims that a mapping of Google reads. What is mapped to another
 // type than text refuses; what a mapping whose claim is missing does is not documented, so
-// a token surely passes only where none is. A subject that is sub is text in every token.
-func neutralMapping(c *bundles.Condition) error {
+// a token surely passes only where none is. A subject that is sub is text in every token; how
+// long one may be is asked where the role's own texts are long.
+func neutralMapping(c *bundles.Condition, long bool) error {
 	if c.Platform != "gcp" || c.Name != "mapping" || len(c.Formula) == 0 {
 		return nil
 	}
 	var both struct {
-		True  json.RawMessage `json:"true"`
-		False json.RawMessage `json:"false"`
+		True   json.RawMessage `json:"true"`
+		False  json.RawMessage `json:"false"`
+		Filled json.RawMessage `json:"filled"`
 	}
 	if err := json.Unmarshal(c.Formula, &both); err != nil {
 		return fmt.Errorf("read the formula: %w", err)
@@ -77,14 +81,20 @@ func neutralMapping(c *bundles.Condition) error {
 	if err != nil {
 		return err
 	}
+	if both.Filled != nil && !long {
+		if fits, err = readFormula(both.Filled); err != nil {
+			return err
+		}
+		if fits.whole("sub") {
+			return nil
+		}
+		fails = claimFormula{Op: cel.Not, Of: []claimFormula{fits}}
+	}
 	claims := fits.claims()
 	for _, claim := range fails.claims() {
 		if !slices.Contains(claims, claim) {
 			claims = append(claims, claim)
 		}
-	}
-	if fits.whole("sub") {
-		return nil
 	}
 	perhaps := claimFormula{Op: cel.Unknown, Reason: "a mapping whose claim is missing"}
 	not := claimFormula{Op: cel.Not, Of: []claimFormula{fails}}
@@ -98,7 +108,125 @@ func neutralMapping(c *bundles.Condition) error {
 	return nil
 }
 
-// whole reports whether a formula says no more than that a claim, as it is, is text.
+// roomFor is how long a subject surely is at most that consists of an issuer's plain names.
+const roomFor = 64
+
+// longTexts reports whether the texts that a role wants could make a subject of Google's
+// exceed its 127 bytes. Where they do not, whatever passes has a short twin, and names too
+// long for a subject are nothing that a role is judged by.
+func longTexts(stages []bundles.Stage) bool {
+	length := 0
+	for _, stage := range stages {
+		longest := 0
+		for _, way := range stage.Ways {
+			longest = max(longest, lengthOf(way.Conditions))
+		}
+		length += longest
+	}
+	return length > 127-roomFor
+}
+
+// lengthOf is how long the texts are that conditions want at once.
+func lengthOf(conditions []bundles.Condition) int {
+	length := 0
+	for i := range conditions {
+		c := &conditions[i]
+		switch {
+		case c.Key == "iss" || c.Key == "aud":
+		case c.Analysis == "of":
+			length += lengthOf(c.Of)
+		case c.Test == "in" || c.Test == "pattern":
+			longest := lengthOfPattern(c.Pattern)
+			for _, text := range textsIn(c.Values) {
+				longest = max(longest, len(text))
+			}
+			length += longest
+		case c.Analysis == "formula" || c.Name == "mapping":
+			var both struct {
+				True json.RawMessage `json:"true"`
+			}
+			// What cannot be read is refused where it is lowered.
+			if json.Unmarshal(c.Formula, &both) == nil {
+				if read, err := readFormula(both.True); err == nil {
+					length += read.length()
+				}
+			}
+		}
+	}
+	return length
+}
+
+// length is how long the texts are that a formula wants at once.
+func (f *claimFormula) length() int {
+	length := 0
+	if f.Test != nil {
+		for _, text := range textsIn(slices.Concat(f.Test.Values, f.Test.Elements)) {
+			length = max(length, len(text))
+		}
+		if f.Test.Language != nil {
+			length = lengthOfPattern(f.Test.Language.RE2())
+		}
+		length += lengthOfParts(f.Test.Parts)
+	}
+	if f.Compare != nil {
+		length += lengthOfParts(f.Compare.Left.Parts) + lengthOfParts(f.Compare.Right.Parts)
+	}
+	longest := 0
+	for i := range f.Of {
+		switch of := f.Of[i].length(); f.Op {
+		case cel.Not:
+		case cel.AnyOf:
+			longest = max(longest, of)
+		default:
+			length += of
+		}
+	}
+	return length + longest
+}
+
+// lengthOfPattern is how many letters the longest alternative of a pattern has at least.
+func lengthOfPattern(pattern string) int {
+	read, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0
+	}
+	return lengthOfSyntax(read)
+}
+
+func lengthOfSyntax(read *syntax.Regexp) int {
+	length := 0
+	for _, sub := range read.Sub {
+		of := lengthOfSyntax(sub)
+		if read.Op == syntax.OpAlternate {
+			length = max(length, of)
+		} else {
+			length += of
+		}
+	}
+	switch read.Op {
+	case syntax.OpLiteral:
+		return len(string(read.Rune))
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		return 1
+	case syntax.OpStar, syntax.OpQuest:
+		return 0
+	case syntax.OpRepeat:
+		return read.Min * length
+	default:
+		return length
+	}
+}
+
+func lengthOfParts(parts []cel.Part) int {
+	length := 0
+	for _, part := range parts {
+		length += len(part.Text)
+	}
+	return length
+}
+
+// whole reports whether a formula says no more than that a claim, as it is, is text that is
+// not empty.
 func (f *claimFormula) whole(claim string) bool {
 	for (f.Op == cel.All || f.Op == cel.AnyOf) && len(f.Of) > 0 {
 		var rest []claimFormula
@@ -112,7 +240,7 @@ func (f *claimFormula) whole(claim string) bool {
 		}
 		f = &rest[0]
 	}
-	return f.Op == cel.Leaf && f.Test.Type == "string" && len(f.Test.Through) == 0 && slices.Equal(f.Test.Path, []string{"assertion", claim})
+	return f.Op == cel.Leaf && f.Test.Language != nil && len(f.Test.Through) == 0 && slices.Equal(f.Test.Path, []string{"assertion", claim})
 }
 
 // keyLeaf is how an AWS condition describes itself; see the README of the platform.

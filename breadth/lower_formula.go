@@ -158,7 +158,25 @@ func (l *lowering) described(c *bundles.Condition) (leaf, error) {
 func (l *lowering) wished(c *bundles.Condition) (leaf, error) {
 	found, err := l.described(c)
 	found.unknown = ""
+	if err == nil {
+		l.measure(found.formula)
+	}
 	return found, err
+}
+
+// measure notes the languages of a formula about lengths: automata that count are the last
+// to be looked at.
+func (l *lowering) measure(f *formula) {
+	for i := range f.of {
+		l.measure(&f.of[i])
+	}
+	switch {
+	case f.leaf == nil:
+	case f.leaf.compare != nil:
+		l.measures[f.leaf.compare.wanted] = true
+	default:
+		l.measures[f.leaf.may.text] = true
+	}
 }
 
 func (l *lowering) combined(c *bundles.Condition, f *claimFormula, whole *leaf) (formula, error) {

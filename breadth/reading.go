@@ -53,6 +53,8 @@ type lowering struct {
 	// named keeps the languages that the cache knows by their address: another must not
 	// come to stand there.
 	named map[*language.Language]bool
+	// measures are the languages of the texts that are short enough for a mapping.
+	measures map[*language.Language]bool
 	// issuer is the token's iss, now the time of the question, generic whether nothing is
 	// known of the issuer.
 	issuer  string
@@ -72,7 +74,7 @@ type lowering struct {
 }
 
 func newLowering(ctx context.Context) *lowering {
-	return &lowering{ctx: ctx, cache: map[string]*language.Language{}, named: map[*language.Language]bool{}}
+	return &lowering{ctx: ctx, cache: map[string]*language.Language{}, named: map[*language.Language]bool{}, measures: map[*language.Language]bool{}}
 }
 
 var everything = reading{

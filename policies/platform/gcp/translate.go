@@ -185,6 +185,8 @@ func (t *translation) formula(b *binding) any {
 type formulas struct {
 	True  cel.Formula `json:"true"`
 	False cel.Formula `json:"false"`
+	// Filled is for a mapped subject when it is text and not empty, of any length.
+	Filled *cel.Formula `json:"filled,omitempty"`
 }
 
 // plain turns a value into JSON values.
@@ -225,36 +227,55 @@ func (e *expression) described() map[string]any {
 var claimOnly = regexp.MustCompile(`\A\s*assertion\s*\.\s*([A-Za-z_][A-Za-z0-9_]*)\s*\z`)
 
 // formula of a condition is when it is true and when it is false; of a mapping, when its
-// value has the wanted type and when it has another. A missing claim is neither, but for
-// the subject, which must be there.
+// value surely is what is wanted and when it surely is not. A missing claim is neither, but
+// for the subject, which must be there.
 func (e *expression) formula() any {
 	if e.key == "" {
 		return plain(formulas{True: e.program.True, False: e.program.False})
 	}
-	wanted := "string"
-	if e.key == "google.groups" {
-		wanted = "list"
+	if e.key != "google.subject" {
+		wanted := cel.Test{Type: "string"}
+		if e.key == "google.groups" {
+			wanted.Type = "list"
+		}
+		fits, fails := e.mapped(wanted, func(string) bool { return wanted.Type == "string" })
+		return plain(formulas{True: fits, False: fails})
 	}
-	fits, fails := cel.Formula{Op: cel.AnyOf}, cel.Formula{Op: cel.AnyOf}
+	filled, _ := e.mapped(matching(`\A(?s:.+)\z`), func(text string) bool { return text != "" })
+	short := func(text string) bool { return text != "" && len(text) <= maxSubject }
+	surely, _ := e.mapped(matching(fmt.Sprintf(`\A[\x00-\x7f]{1,%d}\z`, maxSubject)), short)
+	perhaps, _ := e.mapped(matching(fmt.Sprintf(`\A(?s:.{1,%d})\z`, maxSubject)), short)
+	fails := notOf(perhaps)
+	return plain(formulas{True: surely, False: fails, Filled: &filled})
+}
+
+// maxSubject bounds google.subject, in bytes. A text of so many ASCII letters has as many
+// bytes, and one of more letters has more: what lies in between a formula does not tell.
+const maxSubject = 127
+
+func matching(pattern string) cel.Test { return cel.Test{Language: &cel.Language{Pattern: &pattern}} }
+
+// mapped says when the value passes a test, or is a constant that fits, and when it is there
+// and does neither.
+func (e *expression) mapped(test cel.Test, constant func(text string) bool) (fits, fails cel.Formula) {
+	fits, fails = cel.Formula{Op: cel.AnyOf}, cel.Formula{Op: cel.AnyOf}
 	for _, c := range e.program.Cases {
-		switch _, text := c.Value.(string); {
+		switch text, isText := c.Value.(string); {
 		case c.Reason != "":
 			unknown := allOf(c.When, cel.Formula{Op: cel.Unknown, Reason: c.Reason})
 			fits.Of, fails.Of = append(fits.Of, unknown), append(fails.Of, unknown)
 		case c.Place != nil:
-			typed := testOf(cel.Test{Place: *c.Place, Type: wanted})
+			passes := test
+			passes.Place = *c.Place
 			there := testOf(cel.Test{Place: *c.Place, Present: true})
-			fits.Of, fails.Of = append(fits.Of, allOf(c.When, typed)), append(fails.Of, allOf(c.When, there, notOf(typed)))
-		case text && wanted == "string":
+			fits.Of, fails.Of = append(fits.Of, allOf(c.When, testOf(passes))), append(fails.Of, allOf(c.When, there, notOf(testOf(passes))))
+		case isText && constant(text):
 			fits.Of = append(fits.Of, c.When)
 		default:
 			fails.Of = append(fails.Of, c.When)
 		}
 	}
-	if e.key == "google.subject" {
-		fails = notOf(fits)
-	}
-	return plain(formulas{True: fits, False: fails})
+	return fits, fails
 }
 
 func allOf(of ...cel.Formula) cel.Formula { return cel.Formula{Op: cel.All, Of: of} }
