@@ -2,6 +2,7 @@ package breadth
 
 import (
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -1167,6 +1168,11 @@ func owned(stages []bundles.Stage, names *issuer.Parts) map[string][]string {
 		if c.Pattern == "" {
 			return
 		}
+		for _, end := range ends(c.Pattern) {
+			if pattern, ok := ownedMail("*" + end.text); ok && end.open {
+				all[claim] = append(all[claim], pattern)
+			}
+		}
 		wanted, ok := c.Wanted.([]any)
 		if !ok {
 			wanted = []any{c.Wanted}
@@ -1183,6 +1189,54 @@ func owned(stages []bundles.Stage, names *issuer.Parts) map[string][]string {
 		}
 	})
 	return all
+}
+
+// ends lists how the texts that match a pattern end: with these words, and all of them where
+// it is not open.
+func ends(pattern string) []opening {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return nil
+	}
+	return endings(parsed.Simplify())
+}
+
+func endings(re *syntax.Regexp) []opening {
+	switch re.Op {
+	case syntax.OpCapture:
+		return endings(re.Sub[0])
+	case syntax.OpAlternate:
+		var all []opening
+		for _, sub := range re.Sub {
+			all = append(all, endings(sub)...)
+		}
+		return all[:min(len(all), maxOpenings)]
+	case syntax.OpConcat:
+		tails := []opening{{}}
+		for _, sub := range slices.Backward(re.Sub) {
+			if tails = before(endings(sub), tails); sub.Op == syntax.OpEndText {
+				// Nothing follows the end.
+				tails = []opening{{}}
+			}
+		}
+		return tails
+	default:
+		return openings(re)
+	}
+}
+
+func before(heads, tails []opening) []opening {
+	var all []opening
+	for _, tail := range tails {
+		if tail.open {
+			all = append(all, tail)
+			continue
+		}
+		for _, head := range heads {
+			all = append(all, opening{head.text + tail.text, head.open})
+		}
+	}
+	return all[:min(len(all), maxOpenings)]
 }
 
 // ownedMail is the pattern of the addresses that a glob such as *@acme.example means,
