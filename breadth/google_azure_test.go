@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -298,6 +299,10 @@ func evaluated(t *testing.T, expression string, variables map[string]any) (any, 
 	value, _, err := program.Eval(variables)
 	if err != nil {
 		return nil, false
+	}
+	if value.Type() == types.ListType {
+		elements, err := value.ConvertToNative(reflect.TypeFor[[]any]())
+		return elements, err == nil
 	}
 	return value.Value(), true
 }

@@ -146,6 +146,16 @@ type Case struct {
 	Value any `json:"value,omitempty"`
 	// Reason is set when the value is neither, and tells why.
 	Reason string `json:"reason,omitempty"`
+	// List is set as well when the value is a list of which the elements are known.
+	List *List `json:"list,omitempty"`
+}
+
+// List is what a list holds: Elements, each with what it can be; or the pieces of the text
+// at Split between separators.
+type List struct {
+	Elements  [][]Case `json:"elements,omitempty"`
+	Split     *Place   `json:"split,omitempty"`
+	Separator string   `json:"separator,omitempty"`
 }
 
 var (

@@ -2,6 +2,7 @@ package cel
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,7 +104,10 @@ func (r *reader) call(e ast.Expr) (whenTrue, whenFalse Formula, ok bool) {
 		t, f := r.equality(args[0], args[1])
 		return f, t, true
 	case operators.Less, operators.LessEquals, operators.Greater, operators.GreaterEquals:
-		return r.sized(e, args)
+		if t, f, ok := r.sized(e, args); ok {
+			return t, f, true
+		}
+		return r.ordered(e, args)
 	case operators.In:
 		t, f := r.membership(args[0], args[1])
 		return t, f, true
@@ -117,13 +121,24 @@ func (r *reader) call(e ast.Expr) (whenTrue, whenFalse Formula, ok bool) {
 	return Formula{}, Formula{}, false
 }
 
-// each asks a question of everything that an expression can be.
+// each asks a question of everything that an expression can be, but for lists whose elements
+// are known: those only listed asks about.
 func (r *reader) each(e ast.Expr, ask func(Case) (Formula, Formula)) (whenTrue, whenFalse Formula) {
+	return r.listed(e, func(c Case) (Formula, Formula) {
+		if c.List != nil {
+			f := Formula{Op: Unknown, Reason: c.Reason}
+			return f, f
+		}
+		return ask(c)
+	})
+}
+
+func (r *reader) listed(e ast.Expr, ask func(Case) (Formula, Formula)) (whenTrue, whenFalse Formula) {
 	var ts, fs []Formula
 	for _, c := range r.cases(e) {
 		t, f := Formula{Op: Unknown, Reason: c.Reason}, Formula{Op: Unknown, Reason: c.Reason}
 		switch r.steps++; {
-		case c.Reason != "":
+		case c.Reason != "" && c.List == nil:
 		case r.steps > maxSteps:
 			t = r.unknown(e, "the formula is too large")
 			f = t
@@ -150,22 +165,46 @@ func where(there, test Formula) (whenTrue, whenFalse Formula) {
 }
 
 func (r *reader) equality(a, b ast.Expr) (whenTrue, whenFalse Formula) {
-	return r.each(a, func(x Case) (Formula, Formula) {
-		return r.each(b, func(y Case) (Formula, Formula) {
-			switch {
-			case x.Place == nil && y.Place == nil:
-				same := x.Value == y.Value
-				return decided(same), decided(!same)
-			case y.Place == nil:
-				return where(present(*x.Place), equals(*x.Place, y.Value))
-			case x.Place == nil:
-				return where(present(*y.Place), equals(*y.Place, x.Value))
-			case x.Place.equal(*y.Place):
-				return present(*x.Place), never
-			}
-			return where(all(present(*x.Place), present(*y.Place)), compare(*x.Place, *y.Place, "equals"))
-		})
+	return r.listed(a, func(x Case) (Formula, Formula) {
+		return r.listed(b, func(y Case) (Formula, Formula) { return same(x, y) })
 	})
+}
+
+// same is equality of what two expressions can be.
+func same(x, y Case) (whenTrue, whenFalse Formula) {
+	switch {
+	case x.List != nil:
+		return sameList(x, y)
+	case y.List != nil:
+		return sameList(y, x)
+	case x.Place == nil && y.Place == nil:
+		same := x.Value == y.Value
+		return decided(same), decided(!same)
+	case y.Place == nil:
+		return where(present(*x.Place), equals(*x.Place, y.Value))
+	case x.Place == nil:
+		return where(present(*y.Place), equals(*y.Place, x.Value))
+	case x.Place.equal(*y.Place):
+		return present(*x.Place), never
+	}
+	return where(all(present(*x.Place), present(*y.Place)), compare(*x.Place, *y.Place, "equals"))
+}
+
+// sameList is equality with a list: what is none differs from it.
+func sameList(list, other Case) (whenTrue, whenFalse Formula) {
+	unknown := Formula{Op: Unknown, Reason: list.Reason}
+	constant := list.List.Split == nil
+	for _, element := range list.List.Elements {
+		constant = constant && len(element) == 1 && element[0].Place == nil && element[0].Reason == "" && element[0].When.always()
+	}
+	switch {
+	case !constant || other.Place == nil:
+		return unknown, unknown
+	case other.Place.computed():
+		return never, present(*other.Place)
+	}
+	perhaps := all(typed(*other.Place, "list"), unknown)
+	return perhaps, anyOf(all(present(*other.Place), not(typed(*other.Place, "list"))), perhaps)
 }
 
 func (r *reader) membership(x, xs ast.Expr) (whenTrue, whenFalse Formula) {
@@ -173,12 +212,16 @@ func (r *reader) membership(x, xs ast.Expr) (whenTrue, whenFalse Formula) {
 		return r.oneOf(x, xs.AsList().Elements())
 	}
 	return r.each(x, func(c Case) (Formula, Formula) {
-		if c.Place != nil {
-			f := r.unknown(x, "looks for a claim in another")
-			return f, f
-		}
-		return r.each(xs, func(in Case) (Formula, Formula) {
-			if in.Place == nil {
+		return r.listed(xs, func(in Case) (Formula, Formula) {
+			switch {
+			case in.List != nil && in.List.Split == nil:
+				return r.among(c, in.List.Elements)
+			case c.Place != nil:
+				f := r.unknown(x, "looks for a claim in another")
+				return f, f
+			case in.List != nil:
+				return isPiece(c.Value, in.List)
+			case in.Place == nil:
 				return never, never
 			}
 			if in.Place.computed() {
@@ -225,18 +268,41 @@ func (r *reader) oneOf(x ast.Expr, elements []ast.Expr) (whenTrue, whenFalse For
 
 // oneOfEach asks of each element whether it is the one.
 func (r *reader) oneOfEach(x ast.Expr, elements []ast.Expr) (whenTrue, whenFalse Formula) {
+	cases := make([][]Case, len(elements))
+	for i, element := range elements {
+		cases[i] = r.cases(element)
+	}
+	return r.listed(x, func(c Case) (Formula, Formula) { return r.among(c, cases) })
+}
+
+// among asks of each element of a list whether it is what is looked for. The whole list must
+// have a value.
+func (r *reader) among(c Case, elements [][]Case) (whenTrue, whenFalse Formula) {
 	var ts, fs, there []Formula
 	for _, element := range elements {
-		var is []Formula
-		for _, c := range r.cases(element) {
-			is = append(is, all(c.When, defined(c)))
+		var is, t, f []Formula
+		for _, one := range element {
+			yes, no := Formula{Op: Unknown, Reason: one.Reason}, Formula{Op: Unknown, Reason: one.Reason}
+			if r.steps++; one.Reason == "" || one.List != nil {
+				yes, no = same(c, one)
+			}
+			is, t, f = append(is, all(one.When, defined(one))), append(t, all(one.When, yes)), append(f, all(one.When, no))
 		}
-		there = append(there, anyOf(is...))
-		t, f := r.equality(x, element)
-		ts, fs = append(ts, t), append(fs, f)
+		there, ts, fs = append(there, anyOf(is...)), append(ts, anyOf(t...)), append(fs, anyOf(f...))
 	}
 	whole := all(there...)
 	return all(whole, anyOf(ts...)), all(whole, all(fs...))
+}
+
+// isPiece says that a constant is a piece of a text that is split.
+func isPiece(value any, list *List) (whenTrue, whenFalse Formula) {
+	text, ok := value.(string)
+	if !ok || strings.Contains(text, list.Separator) {
+		return never, typed(*list.Split, "string")
+	}
+	separator := regexp.QuoteMeta(list.Separator)
+	pattern := `\A(?:(?s:.*)` + separator + `)?` + regexp.QuoteMeta(text) + `(?:` + separator + `(?s:.*))?\z`
+	return where(typed(*list.Split, "string"), leaf(Test{Place: *list.Split, Language: &Language{Pattern: &pattern}}))
 }
 
 // language is startsWith and its like. A constant that is not a text, or a
@@ -312,6 +378,74 @@ func (r *reader) sized(e ast.Expr, args []ast.Expr) (whenTrue, whenFalse Formula
 	return whenTrue, whenFalse, true
 }
 
+// ordered is a comparison of a text with a constant, by code points.
+func (r *reader) ordered(e ast.Expr, args []ast.Expr) (whenTrue, whenFalse Formula, ok bool) {
+	operator, of := e.AsCall().FunctionName(), args[0]
+	bound, ok := constant(args[1])
+	if !ok {
+		operator, of = turned(operator), args[1]
+		if bound, ok = constant(args[0]); !ok {
+			return Formula{}, Formula{}, false
+		}
+	}
+	pattern, ok := below(bound, operator == operators.LessEquals || operator == operators.Greater)
+	if !ok {
+		return Formula{}, Formula{}, false
+	}
+	language := Language{Pattern: &pattern}
+	whenTrue, whenFalse = r.each(of, func(c Case) (Formula, Formula) {
+		if c.Place == nil {
+			text, isText := c.Value.(string)
+			return decided(isText && language.holds(text)), decided(isText && !language.holds(text))
+		}
+		return where(typed(*c.Place, "string"), leaf(Test{Place: *c.Place, Language: &language}))
+	})
+	if operator == operators.Greater || operator == operators.GreaterEquals {
+		return whenFalse, whenTrue, true
+	}
+	return whenTrue, whenFalse, true
+}
+
+// below matches the texts before a text, with itself that as well; false where the pattern
+// would be too deep, or nothing is before it.
+func below(text string, itself bool) (pattern string, ok bool) {
+	letters := []rune(text)
+	if len(letters) > maxOrdered || len(letters) == 0 {
+		return "", false
+	}
+	rest := ""
+	for i, letter := range slices.Backward(letters) {
+		var ways []string
+		if letter > 0 {
+			ways = append(ways, fmt.Sprintf(`[\x{0}-\x{%x}](?s:.*)`, letter-1))
+		}
+		if i < len(letters)-1 || itself {
+			ways = append(ways, regexp.QuoteMeta(string(letter))+rest)
+		}
+		if len(ways) > 0 {
+			rest = `(?:` + strings.Join(ways, "|") + `)?`
+		}
+	}
+	return `\A` + rest + `\z`, true
+}
+
+// maxOrdered bounds the texts by which others are ordered: each letter nests a pattern.
+const maxOrdered = 200
+
+func turned(operator string) string {
+	switch operator {
+	case operators.Less:
+		return operators.Greater
+	case operators.LessEquals:
+		return operators.GreaterEquals
+	case operators.Greater:
+		return operators.Less
+	case operators.GreaterEquals:
+		return operators.LessEquals
+	}
+	return operator
+}
+
 // maxLength bounds the lengths that RE2 can count.
 const maxLength = 998
 
@@ -320,19 +454,10 @@ func isSize(e ast.Expr) bool {
 }
 
 // lengthsOf returns the texts whose length stands to a number as an operator says, or with
-// turned the number to the length; false where there are none.
-func lengthsOf(operator string, turned bool) func(n int) (Language, bool) {
-	if turned {
-		switch operator {
-		case operators.Less:
-			operator = operators.Greater
-		case operators.LessEquals:
-			operator = operators.GreaterEquals
-		case operators.Greater:
-			operator = operators.Less
-		case operators.GreaterEquals:
-			operator = operators.LessEquals
-		}
+// turn the number to the length; false where there are none.
+func lengthsOf(operator string, turn bool) func(n int) (Language, bool) {
+	if turn {
+		operator = turned(operator)
 	}
 	return func(n int) (Language, bool) {
 		least, most := 0, -1
@@ -490,6 +615,12 @@ func (r *reader) cases(e ast.Expr) []Case {
 		}
 	case ast.CallKind:
 		return r.value(e)
+	case ast.ListKind:
+		list := &List{}
+		for _, element := range e.AsList().Elements() {
+			list.Elements = append(list.Elements, r.cases(element))
+		}
+		return []Case{{When: always, Reason: r.reason(e, "a list that is written out"), List: list}}
 	}
 	if r.tree.GetType(e.ID()).Kind() == types.BoolKind {
 		return r.boolean(e)
@@ -539,7 +670,7 @@ func (r *reader) member(e, of ast.Expr, name string) []Case {
 	for _, c := range r.cases(of) {
 		switch {
 		case c.Reason != "":
-			out = append(out, c)
+			out = append(out, Case{When: c.When, Reason: c.Reason})
 		case c.Place == nil || c.Place.computed():
 			// a text has no members: an error
 		default:
@@ -588,6 +719,14 @@ func (r *reader) value(e ast.Expr) []Case {
 		return r.element(e, args[0], args[1])
 	case operators.Add:
 		return r.concatenation(e, args)
+	case "split":
+		if separator, ok := constant(args[1]); ok && len(args) == 2 && !overlaps(separator) {
+			return r.pieces(e, args[0], separator)
+		}
+	case "join":
+		if separator, ok := separatorOf(args); ok {
+			return r.together(e, args[0], separator)
+		}
 	case "lowerAscii":
 		return r.transformed(e, args[0], Transform{Func: "lower"})
 	case "upperAscii":
@@ -612,7 +751,9 @@ func (r *reader) text(e, of ast.Expr) []Case {
 		b, isBool := c.Value.(bool)
 		_, isText := c.Value.(string)
 		switch {
-		case c.Reason != "" || isText:
+		case c.Reason != "":
+			out = append(out, Case{When: c.When, Reason: c.Reason})
+		case isText:
 			out = append(out, c)
 		case isBool:
 			out = append(out, Case{When: c.When, Value: strconv.FormatBool(b)})
@@ -660,6 +801,7 @@ func (r *reader) transformed(e, of ast.Expr, t Transform) []Case {
 	for _, c := range r.cases(of) {
 		switch {
 		case c.Reason != "":
+			c.List = nil
 		case c.Place == nil:
 			c = Case{When: c.When, Reason: r.reason(e, "%s of a constant", t.Func)}
 		default:
@@ -667,6 +809,99 @@ func (r *reader) transformed(e, of ast.Expr, t Transform) []Case {
 			c.Place = &p
 		}
 		out = append(out, c)
+	}
+	return out
+}
+
+// pieces is a text split by a constant.
+func (r *reader) pieces(e, of ast.Expr, separator string) []Case {
+	var out []Case
+	for _, c := range r.cases(of) {
+		text, isText := c.Value.(string)
+		switch {
+		case c.Reason != "":
+			out = append(out, Case{When: c.When, Reason: c.Reason})
+			continue
+		case c.Place != nil:
+			c.List = &List{Split: c.Place, Separator: separator}
+		case isText:
+			c.List = &List{}
+			for piece := range strings.SplitSeq(text, separator) {
+				c.List.Elements = append(c.List.Elements, []Case{{When: always, Value: piece}})
+			}
+		default:
+			continue // What is no text cannot be split.
+		}
+		out = append(out, Case{When: c.When, Reason: r.reason(e, "a text that is split"), List: c.List})
+	}
+	return out
+}
+
+// overlaps tells whether a separator can begin before another ends, or is empty: then the
+// text alone does not tell where it is split.
+func overlaps(separator string) bool {
+	for i := range separator {
+		if i > 0 && strings.HasPrefix(separator, separator[i:]) {
+			return true
+		}
+	}
+	return separator == ""
+}
+
+// separatorOf is what a call of join puts between the texts.
+func separatorOf(args []ast.Expr) (string, bool) {
+	if len(args) == 1 {
+		return "", true
+	}
+	return constant(args[1])
+}
+
+// together is a list of texts that are joined. One that is no text is an error.
+func (r *reader) together(e, of ast.Expr, separator string) []Case {
+	var out []Case
+	for _, list := range r.cases(of) {
+		if list.List == nil || list.List.Split != nil {
+			out = append(out, Case{When: list.When, Reason: r.reason(e, "join of a list that is not written out")})
+			continue
+		}
+		wholes := []Case{{When: list.When, Value: ""}}
+		for i, element := range list.List.Elements {
+			if i > 0 && separator != "" {
+				wholes = r.append(e, wholes, []Case{{When: always, Value: separator}})
+			}
+			if wholes = r.append(e, wholes, element); len(wholes) > maxCases {
+				break
+			}
+		}
+		out = append(out, wholes...)
+	}
+	if len(out) > maxCases {
+		return []Case{{When: always, Reason: r.reason(e, "a value of more than %d cases", maxCases)}}
+	}
+	return out
+}
+
+// append puts texts behind texts.
+func (r *reader) append(e ast.Expr, heads, tails []Case) []Case {
+	var out []Case
+	for _, head := range heads {
+		for _, tail := range tails {
+			when := all(head.When, tail.When)
+			x, isText := head.Value.(string)
+			y, areTexts := tail.Value.(string)
+			switch {
+			case head.Reason != "" || tail.Reason != "":
+				out = append(out, Case{When: when, Reason: r.reason(e, "joins other than texts")})
+			case isText && areTexts:
+				out = append(out, Case{When: when, Value: x + y})
+			case tail.Place == nil && !areTexts:
+				// What is no text cannot be joined.
+			case isText && x == "":
+				out = append(out, Case{When: when, Place: &Place{Parts: partsOf(tail)}})
+			default:
+				out = append(out, Case{When: when, Place: &Place{Parts: slices.Concat(partsOf(head), partsOf(tail))}})
+			}
+		}
 	}
 	return out
 }

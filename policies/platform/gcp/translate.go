@@ -261,6 +261,9 @@ func (e *expression) mapped(test cel.Test, constant func(text string) bool) (fit
 	fits, fails = cel.Formula{Op: cel.AnyOf}, cel.Formula{Op: cel.AnyOf}
 	for _, c := range e.program.Cases {
 		switch text, isText := c.Value.(string); {
+		case c.List != nil && test.Type == "list":
+			texts, there := textsOf(c.List)
+			fits.Of, fails.Of = append(fits.Of, allOf(c.When, texts)), append(fails.Of, allOf(c.When, there, notOf(texts)))
 		case c.Reason != "":
 			unknown := allOf(c.When, cel.Formula{Op: cel.Unknown, Reason: c.Reason})
 			fits.Of, fails.Of = append(fits.Of, unknown), append(fails.Of, unknown)
@@ -276,6 +279,34 @@ func (e *expression) mapped(test cel.Test, constant func(text string) bool) (fit
 		}
 	}
 	return fits, fails
+}
+
+// textsOf says that a list holds texts alone, and that it is there.
+func textsOf(list *cel.List) (texts, there cel.Formula) {
+	if list.Split != nil {
+		text := testOf(cel.Test{Place: *list.Split, Type: "string"})
+		return text, text
+	}
+	texts, there = allOf(), allOf()
+	for _, element := range list.Elements {
+		is, any := cel.Formula{Op: cel.AnyOf}, cel.Formula{Op: cel.AnyOf}
+		for _, c := range element {
+			switch _, isText := c.Value.(string); {
+			case c.Reason != "":
+				unknown := allOf(c.When, cel.Formula{Op: cel.Unknown, Reason: c.Reason})
+				is.Of, any.Of = append(is.Of, unknown), append(any.Of, unknown)
+			case c.Place != nil:
+				is.Of = append(is.Of, allOf(c.When, testOf(cel.Test{Place: *c.Place, Type: "string"})))
+				any.Of = append(any.Of, allOf(c.When, testOf(cel.Test{Place: *c.Place, Present: true})))
+			case isText:
+				is.Of, any.Of = append(is.Of, c.When), append(any.Of, c.When)
+			default:
+				any.Of = append(any.Of, c.When)
+			}
+		}
+		texts.Of, there.Of = append(texts.Of, is), append(there.Of, any)
+	}
+	return texts, there
 }
 
 func allOf(of ...cel.Formula) cel.Formula { return cel.Formula{Op: cel.All, Of: of} }
