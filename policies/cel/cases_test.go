@@ -53,6 +53,22 @@ func TestConditionOutcome(t *testing.T) {
 		{`assertion.sub.extract('{r}/') == ''`, `{"sub": "nothing"}`, "true"},
 		{`assertion.sub.split(':')[5] == 'a'`, `{"sub": "a:b"}`, "error"},
 		{`assertion.sub.split(':')[1] == 'b'`, `{"sub": "a:b"}`, "true"},
+		{`'b' in assertion.sub.split(':')`, `{"sub": "a:b:c"}`, "true"},
+		{`'b' in assertion.sub.split(':')`, `{"sub": "a:bb:c"}`, "false"},
+		{`'b' in assertion.sub.split('::')`, `{"sub": "a:::b"}`, "false"},
+		{`'' in assertion.sub.split(':')`, `{"sub": ""}`, "true"},
+		{`'b' in assertion.sub.split(':')`, `{"sub": ["b"]}`, "error"},
+		{`[assertion.sub, 'b'].join('/') == 'a/b'`, `{"sub": "a"}`, "true"},
+		{`[assertion.sub, 'b'].join('/') == 'a/b'`, `{"sub": 1}`, "error"},
+		{`assertion.sub in [assertion.ref, 'x']`, `{"sub": "a", "ref": "a"}`, "true"},
+		{`assertion.sub in [assertion.ref, 'x']`, `{"sub": "x"}`, "error"},
+		{`assertion.sub == ['a']`, `{"sub": "a"}`, "false"},
+		{`assertion.sub == ['a']`, `{"sub": ["a"]}`, "true"},
+		{`assertion.sub < 'b'`, `{"sub": "azzz"}`, "true"},
+		{`assertion.sub < 'b'`, `{"sub": "b"}`, "false"},
+		{`'b' <= assertion.sub`, `{"sub": "b"}`, "true"},
+		{`assertion.sub < 'é'`, `{"sub": "z"}`, "true"},
+		{`assertion.sub < 'b'`, `{"sub": 1}`, "error"},
 		{`assertion.flag`, `{"flag": true}`, "true"},
 		{`assertion.flag`, `{"flag": "true"}`, `"true"`},
 		{`attribute.repo == 'a/b'`, `{"repository": "a/b"}`, "error"},
@@ -353,7 +369,10 @@ func TestFormulaOfDocumentedConditions(t *testing.T) {
 		`has(assertion.environment) ? assertion.environment == 'p' : true`: `{"op":"any","of":[` +
 			`{"op":"all","of":[{"op":"test","test":{"path":["assertion","environment"],"present":true}},{"op":"test","test":{"path":["assertion","environment"],"values":["p"]}}]},` +
 			`{"op":"not","of":[{"op":"test","test":{"path":["assertion","environment"],"present":true}}]}]}`,
-		`true`: `{"op":"all"}`,
+		`'a' in assertion.sub.split('/')`:       `{"op":"test","test":{"path":["assertion","sub"],"language":{"pattern":"\\A(?:(?s:.*)/)?a(?:/(?s:.*))?\\z"}}}`,
+		`[assertion.o, 'a'].join('/') == 'x/a'`: `{"op":"test","test":{"path":null,"parts":[{"place":{"path":["assertion","o"]}},{"text":"/"},{"text":"a"}],"values":["x/a"]}}`,
+		`assertion.sub < 'ab'`:                  `{"op":"test","test":{"path":["assertion","sub"],"language":{"pattern":"\\A(?:[\\x{0}-\\x{60}](?s:.*)|a(?:[\\x{0}-\\x{61}](?s:.*))?)?\\z"}}}`,
+		`true`:                                  `{"op":"all"}`,
 	} {
 		p, err := Translate(expr, googleEnv("p"))
 		if err != nil {
