@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -331,7 +330,6 @@ func (a *analysis) prepare() error {
 	if a.facts = a.Facts; a.facts == nil {
 		a.facts, _ = ReadFacts(nil)
 	}
-	a.Subject.Issuer = inLowerCase(cmp.Or(a.Subject.Issuer, boundIssuer(a.stages[:a.itself().to])))
 	if err := a.identify(); err != nil {
 		return err
 	}
@@ -374,22 +372,6 @@ func (a *analysis) prepare() error {
 	a.guessed = guessedRoots(a.stages, a.model)
 	a.interest(names)
 	return nil
-}
-
-// inLowerCase is a public issuer as its tokens spell it, whose host a role spells with
-// capitals: platforms that compare iss exactly accept nothing then.
-func inLowerCase(iss string) string {
-	lower, err := url.Parse(iss)
-	if err != nil || lower.Host == strings.ToLower(lower.Host) {
-		return iss
-	}
-	lower.Host = strings.ToLower(lower.Host)
-	for _, name := range issuer.Models() {
-		if model, err := issuer.ModelOf(name); err == nil && model.IsHosted(strings.TrimRight(lower.String(), "/")) {
-			return lower.String()
-		}
-	}
-	return iss
 }
 
 // own collects the accounts taken to be insiders', and the values that nobody chooses.

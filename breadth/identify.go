@@ -69,10 +69,27 @@ func asMinted(iss string) string {
 	if iss != "" && !strings.Contains(iss, "://") {
 		iss = "https://" + iss
 	}
+	iss = inLowerCase(iss)
 	for _, name := range issuer.Models() {
 		model, err := issuer.ModelOf(name)
 		if err == nil && slices.Contains(model.Issuers, strings.TrimRight(iss, "/")) {
 			return strings.TrimRight(iss, "/")
+		}
+	}
+	return iss
+}
+
+// inLowerCase is a public issuer as its tokens spell it, whose host a role spells with
+// capitals: platforms that compare iss exactly accept nothing then.
+func inLowerCase(iss string) string {
+	lower, err := url.Parse(iss)
+	if err != nil || lower.Host == strings.ToLower(lower.Host) {
+		return iss
+	}
+	lower.Host = strings.ToLower(lower.Host)
+	for _, name := range issuer.Models() {
+		if model, err := issuer.ModelOf(name); err == nil && model.IsHosted(strings.TrimRight(lower.String(), "/")) {
+			return lower.String()
 		}
 	}
 	return iss
