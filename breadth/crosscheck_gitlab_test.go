@@ -296,6 +296,7 @@ func (l *lab) settle(r *rand.Rand, j *labJob, who string) bool {
 		j.file == "" || strings.Contains(j.file, "@") || below(j.source) && !strings.HasPrefix(j.source, "acme/") {
 		return false
 	}
+	j.tag = j.tag && j.event != "merge_request_event"
 	ours := l.ours(j.source)
 	named := slices.Contains([]string{"alice", "deploy-bot", "bob"}, j.login)
 	switch who {
@@ -438,6 +439,9 @@ func (l *lab) refuses(who string, claims map[string]any, named map[string][]stri
 	ours := l.isOurs(claims, "") && who != breadth.Recycler
 	if err := l.checkSubject(claims, ours); err != nil {
 		return err
+	}
+	if text("pipeline_source") == "merge_request_event" && refs != "heads" {
+		return errors.New("a merge request's pipeline is one of a tag")
 	}
 	fork := source != runsIn || text("project_id") != text("job_project_id")
 	if fork && (text("pipeline_source") != "merge_request_event" || text("ref_protected") != "false") {

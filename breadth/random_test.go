@@ -108,6 +108,9 @@ func (g *gitlab) mint() map[string]any {
 		claims["pipeline_source"] = "merge_request_event"
 		claims["ci_config_ref_uri"], claims["ci_config_sha"] = nil, nil
 	} else {
+		if refType == "tag" && claims["pipeline_source"] == "merge_request_event" {
+			claims["pipeline_source"] = "push"
+		}
 		claims["ci_config_ref_uri"] = fmt.Sprintf("gitlab.com/%s//.gitlab-ci.yml@refs/%s/%s", source, refs, ref)
 		claims["ci_config_sha"] = strings.Repeat("0", 40)
 	}
