@@ -458,7 +458,7 @@ func (a *analysis) recyclers(may bool) func(*question) (node, error) {
 // their project is set to.
 func (a *analysis) developers(may bool) func(*question) (node, error) {
 	return func(q *question) (node, error) {
-		if q.fork || !may && !a.usualSubject(q) {
+		if q.fork || !may && (!a.usualSubject(q) || q.guarded) {
 			return no, nil
 		}
 		ours, err := a.tenant(q, false, false)
@@ -879,6 +879,10 @@ func (a *analysis) ownWorld(q *question, may bool) (node, error) {
 		return no, err
 	}
 	if (!may || a.facts.knows("subject_template")) && !a.usualSubject(q) {
+		facts = no
+	}
+	if !may && q.guarded && a.refs {
+		// Which of the scope's branches that is no fact says.
 		facts = no
 	}
 	paired, err := a.paired(q)

@@ -19,6 +19,7 @@ type variant struct {
 	release string
 	fork    bool
 	cover   bool
+	guarded bool
 	// covers are the choices whose alternative covers more than the issuer mints.
 	covers []string
 	// gone are claims that the release or a fact leaves out.
@@ -204,7 +205,7 @@ func (v *variant) with(choice *issuer.Choice, a int) *variant {
 	alternative := &choice.Alternatives[a]
 	next := &variant{
 		claims: v.claims, set: v.set, release: v.release, gone: v.gone,
-		fork: v.fork || alternative.Fork, cover: v.cover || alternative.Cover,
+		fork: v.fork || alternative.Fork, cover: v.cover || alternative.Cover, guarded: v.guarded || alternative.Guarded,
 		chosen: maps.Clone(v.chosen), names: v.names, covers: v.covers, finer: v.finer, finerLists: v.finerLists,
 	}
 	if alternative.Cover {

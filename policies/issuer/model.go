@@ -198,7 +198,8 @@ type Choice struct {
 // Alternative is one way to choose. Set gives fields a fixed text, Claims lays claims
 // over those of the model. Alternatives with Mentions take the place of those without
 // where a role's condition on the claim holds the text, and do not exist elsewhere: they
-// tell apart what only such a role can. Fork marks a merge request's pipeline from a stranger's fork.
+// tell apart what only such a role can. Fork marks a merge request's pipeline from a stranger's fork,
+// Guarded what runs where branches usually are protected: a developer is not sure to get it.
 // Cover marks an alternative wider than what is minted: it can prove that there is no
 // token, and no more.
 type Alternative struct {
@@ -210,6 +211,7 @@ type Alternative struct {
 	Unless   map[string]any    `json:"unless,omitempty"`
 	Mentions map[string]string `json:"mentions,omitempty"`
 	Fork     bool              `json:"fork,omitempty"`
+	Guarded  bool              `json:"guarded,omitempty"`
 	Cover    bool              `json:"cover,omitempty"`
 	// Finer names the covers that are asked where this one finds something.
 	Finer   string   `json:"finer,omitempty"`
