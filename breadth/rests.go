@@ -123,7 +123,7 @@ func (q *ready) relax(rule *issuer.Rule) (*relaxed, error) {
 		if !ok {
 			continue
 		}
-		wider, err := q.lower.compile(issuer.Whole(q.model.Pattern(q.fill(domain))))
+		wider, err := q.restricted(domain, q.model.Fields[name].Except)
 		if err != nil {
 			return nil, err
 		}

@@ -709,22 +709,24 @@ func (q *question) domain(name string, surely bool) (*language.Language, error) 
 	if !ok {
 		return nil, fmt.Errorf("the model has no field %q", name)
 	}
-	pattern := q.model.Pattern(q.fill(field.Domain))
-	never := []string{field.Except}
 	if surely {
-		never = append(never, field.Unsure)
-		pattern = cmp.Or(field.Surely, pattern)
+		return q.restricted(cmp.Or(field.Surely, field.Domain), field.Except, field.Unsure)
 	}
-	domain, err := q.lower.compile(issuer.Whole(pattern))
-	for _, never := range never {
+	return q.restricted(field.Domain, field.Except)
+}
+
+// restricted is the language of a field's domain without what the field is not.
+func (q *question) restricted(domain string, except ...string) (*language.Language, error) {
+	found, err := q.lower.compile(issuer.Whole(q.model.Pattern(q.fill(domain))))
+	for _, never := range except {
 		if err != nil || never == "" {
 			continue
 		}
-		if domain, err = q.lower.except(domain, never); err != nil {
+		if found, err = q.lower.except(found, never); err != nil {
 			return nil, err
 		}
 	}
-	return domain, err
+	return found, err
 }
 
 // except is a domain without the whole texts of a pattern.

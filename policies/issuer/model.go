@@ -118,7 +118,7 @@ type Parts struct {
 // Field is an independent part of a token. Domain is an RE2 that holds for the whole
 // text, and over-approximates what it can be; {name} in it stands for what a choice sets,
 // or else for the domain of that field. Except, where given, is an RE2 of whole texts that
-// the field never is. Surely, where given, under-approximates the domain, and Unsure is an RE2
+// the field never is, not even surely. Surely, where given, under-approximates the domain, and Unsure is an RE2
 // of whole texts that are left out there: whether the field can be one of them is not known.
 // Plain are the values that read well in an example, the best first.
 type Field struct {
