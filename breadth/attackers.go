@@ -229,6 +229,10 @@ func anyOf(texts []string) []any {
 // Names are taken without regard to case, unless they must surely be the scope's and the
 // issuer tells them apart by it.
 func (a *analysis) underRoots(q *question, roots []string, surely bool) (node, error) {
+	return a.underGroup(q, a.model.Names.Group, roots, surely)
+}
+
+func (a *analysis) underGroup(q *question, claim string, roots []string, surely bool) (node, error) {
 	if len(roots) == 0 {
 		return no, nil
 	}
@@ -236,7 +240,7 @@ func (a *analysis) underRoots(q *question, roots []string, surely bool) (node, e
 	if surely && a.model.Names.Exact {
 		flags = `(?s)`
 	}
-	return q.claimMatches(a.model.Names.Group, flags+`\A(?:`+quotedAny(roots)+`)(?:/.*)?\z`, true)
+	return q.claimMatches(claim, flags+`\A(?:`+quotedAny(roots)+`)(?:/.*)?\z`, true)
 }
 
 func quotedAny(texts []string) string {
@@ -891,7 +895,8 @@ func (a *analysis) ownWorld(q *question, may bool) (node, error) {
 
 // forkWorld is the same for a merge request's pipeline from a fork. Who runs one may push
 // to its branch, so from one of the scope's projects it comes from nothing protected; and
-// none of these is taken to be a fork of a stranger's project.
+// none of these is taken to be a fork of a stranger's project, but perhaps of another of
+// their owner's.
 func (a *analysis) forkWorld(q *question, may bool) (node, error) {
 	environment := yes
 	var err error
@@ -908,7 +913,7 @@ func (a *analysis) forkWorld(q *question, may bool) (node, error) {
 		paired, err := a.paired(q)
 		return q.forms.all(q.forms.any(q.forms.not(source), environment), paired), err
 	}
-	parent, err := a.tenant(q, true, false)
+	parent, err := a.ourParent(q, may)
 	if err != nil {
 		return no, err
 	}
@@ -959,6 +964,17 @@ func (a *analysis) different(q *question, may bool) (node, error) {
 	}
 	apart := q.forms.all(q.forms.not(perhaps[2]), q.forms.not(perhaps[3]))
 	return q.forms.all(q.forms.not(perhaps[0]), q.forms.not(perhaps[1]), q.forms.any(oneGroup, apart)), nil
+}
+
+// ourParent says that the project that a fork's pipeline runs in is one of the scope's, or
+// perhaps another of its groups': what is said of the scope's environments holds there too.
+func (a *analysis) ourParent(q *question, may bool) (node, error) {
+	parent, err := a.tenant(q, true, false)
+	if err != nil || !may {
+		return parent, err
+	}
+	under, err := a.underGroup(q, a.model.Names.JobGroup, a.tenants.roots(), false)
+	return q.forms.any(parent, under), err
 }
 
 // apart says that no project that the scope names is its own fork.

@@ -62,7 +62,7 @@ func (g *gitlab) mint() map[string]any {
 	fork := g.IntN(6) == 0
 	if fork {
 		job = pick(g.Rand, namespaces) + "/" + pick(g.Rand, projects)
-		fork = job != source && !(g.ours(source) && !g.ours(job))
+		fork = job != source && !(g.ours(source) && !g.ours(job) && !strings.HasPrefix(job, "acme/"))
 		if !fork {
 			job = source
 		}
@@ -117,7 +117,7 @@ func (g *gitlab) mint() map[string]any {
 	if g.IntN(2) == 0 {
 		environment := pick(g.Rand, envNames)
 		guarded := strconv.FormatBool(g.IntN(2) == 0)
-		if g.ours(job) {
+		if g.ours(job) || fork && g.ours(source) {
 			guarded = strconv.FormatBool(slices.Contains(g.protectedEnvs, environment))
 		}
 		tier := pick(g.Rand, []string{"production", "other", "staging"})
