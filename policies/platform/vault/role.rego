@@ -74,23 +74,32 @@ _role_type := array.concat(
 	],
 )
 
-# token_bound_cidrs, before the token is even parsed.
-_address := [{
+# token_bound_cidrs, before the token is even parsed. Entries that are taken for paths of
+# sockets hold no address.
+_address := [object.union(_address_test, {
+	"operator": "in network",
+	"wanted": _role.token_bound_cidrs,
+	"source": "token_bound_cidrs",
+	"message": "permission denied",
+}) |
+	count(_role.token_bound_cidrs) > 0
+]
+
+_address_test := {"test": "never"} if {
+	count(input.document.networks) == 0
+	count(input.document.host_names) == 0
+}
+
+else := {
 	"test": "platform",
 	"platform": "vault",
 	"name": "address",
 	"analysis": "free",
-	"operator": "in network",
-	"wanted": _role.token_bound_cidrs,
 	"networks": input.document.networks,
 	"assumes": ["remote_addr"],
 	"assumption": "the caller's address lies inside token_bound_cidrs: remote_addr was not given",
-	"source": "token_bound_cidrs",
-	"message": "permission denied",
 	"host_names": input.document.host_names,
-} |
-	count(_role.token_bound_cidrs) > 0
-]
+}
 
 # backend.go jwtValidator: client id and secret make it an OIDC configuration.
 _usable_config := [{
