@@ -354,6 +354,7 @@ func (a *analysis) prepare() error {
 			a.rest("the scope was not given and is taken from the role: " + a.scope.String())
 		}
 	}
+	a.unasked()
 	if a.readsNow {
 		a.rest("the rules read the time: the answer is that of " + a.Now.UTC().Format(time.RFC3339))
 	}
@@ -372,6 +373,19 @@ func (a *analysis) prepare() error {
 	a.guessed = guessedRoots(a.stages, a.model)
 	a.interest(names)
 	return nil
+}
+
+// unasked says what the answer leaves aside, and what the role does not ask for.
+func (a *analysis) unasked() {
+	eachCondition(a.stages, func(c *bundles.Condition) {
+		switch {
+		case c.Test != "platform":
+		case c.Name == "address":
+			a.rest(fmt.Sprintf("where callers are is not looked into: an attacker is taken to have an address inside %s %v", said(c), c.Wanted))
+		case strings.HasPrefix(c.Name, "no_audience_"):
+			a.rest(said(c) + " is missing: no token gets in that has an audience, and nearly all have one")
+		}
+	})
 }
 
 // own collects the accounts taken to be insiders', and the values that nobody chooses.

@@ -178,6 +178,10 @@ func TestVerdictsThatWordsGetWrong(t *testing.T) {
 		"our project is a stranger's fork": {one{bound: `{"project_path":"acme/app","job_project_path":"evil/web"}`, scope: app}, breadth.Dead, ""},
 		"our fork in a protected scope": {one{bound: `{"project_path":"acme/app","job_project_path":"acme/web"}`,
 			scope: guarded, facts: main}, breadth.Undecided, ""},
+		"networks that hold no caller": {one{role: `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims_type":"glob","bound_claims":{"project_path":"*"},"token_bound_cidrs":["/run/x.sock"]}`, scope: app}, breadth.Dead, ""},
+		"networks that do":             {one{role: `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims_type":"glob","bound_claims":{"project_path":"*"},"token_bound_cidrs":["/run/x.sock","10.0.0.0/8"]}`, scope: app}, breadth.Broad, breadth.Outsider},
+		"a mapped number":              {one{role: `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_path":"acme/app"},"claim_mappings":{"runner_id":"runner"}}`, scope: app}, breadth.Dead, ""},
+		"a mapped text":                {one{role: `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_path":"acme/app"},"claim_mappings":{"runner_environment":"runner"}}`, scope: app}, breadth.Tight, ""},
 		"fork before 18.4": {one{bound: `{"project_path":"acme/app","ref":"main","ref_type":"branch"}`, scope: guarded,
 			facts: `{"issuer_version":"18.3","protected_branches":["main"]}`, issuer: "https://gitlab.example.com"}, breadth.Broad, breadth.ForkMR},
 		"fork since 18.4": {one{bound: `{"project_path":"acme/app","ref":"main","ref_type":"branch"}`, scope: guarded,
@@ -233,6 +237,21 @@ func TestVerdictsThatWordsGetWrong(t *testing.T) {
 				t.Error("undecided and does not say why")
 			}
 		})
+	}
+}
+
+func TestAnswerSaysWhatTheRoleDoesNotAskFor(t *testing.T) {
+	for says, role := range map[string]string{
+		"bound_audiences is missing":     `{"role_type":"jwt","user_claim":"sub","bound_claims":{"project_path":"acme/app"}}`,
+		"token_bound_cidrs [10.0.0.0/8]": `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"ref":"main"},"token_bound_cidrs":["10.0.0.0/8"]}`,
+	} {
+		result := one{role: role, scope: `{"project_path":"acme/app"}`}.analyse(t)
+		if !strings.Contains(strings.Join(result.RestsOn, "; "), says) {
+			t.Errorf("%s: want %q, got %q", role, says, result.RestsOn)
+		}
+	}
+	if got := (one{bound: `{"project_path":"acme/app"}`, scope: `{"project_path":"acme/app"}`}).analyse(t).RestsOn; len(got) > 2 {
+		t.Errorf("its twin says %q", got)
 	}
 }
 

@@ -149,6 +149,9 @@ func foreignRoles() []foreignRole {
 		{name: "buildkite: session tags are not looked into", platform: "aws", role: trustOf(buildkite, conditions{"StringLike": {"sub": "organization:*", "aws:RequestTag/organization_slug": "acme"}}),
 			verdict: breadth.Undecided, attackers: and(nil, "outsider:undecided", "lured:undecided")},
 
+		{name: "buildkite: no audience bound", platform: "vault", role: map[string]any{"role_type": "jwt", "user_claim": "sub", "bound_claims": map[string]any{"pipeline_slug": "app"}},
+			verdict: breadth.Undecided, attackers: and(nil, "outsider:undecided", "lured:undecided"), says: "bound_audiences is missing"},
+
 		// HCP Terraform: one issuer for all.
 		{name: "terraform: a workspace's apply", platform: "aws", role: trustOf(hcp, conditions{"StringEquals": {"aud": "aws.workload.identity", "sub": "organization:acme:project:infra:workspace:prod:run_phase:apply"}}),
 			verdict: breadth.Tight, attackers: recyclable},
@@ -226,6 +229,12 @@ func foreignRoles() []foreignRole {
 			model: issuer.Bitbucket, verdict: breadth.Undecided, attackers: and(nil, "outsider:undecided", "lured:undecided"), says: "whose issuer the role trusts decides"},
 		{name: "bitbucket: an audience that steps add", platform: "vault", role: map[string]any{"role_type": "jwt", "user_claim": "sub", "bound_audiences": []string{"https://vault.example.com"}},
 			config: map[string]any{"bound_issuer": "https://" + bitbucket}, scope: `{"repositoryUuid":"` + reposit + `"}`, verdict: breadth.Broad, attackers: and(nil, breadth.Sibling, breadth.Developer)},
+
+		{name: "github: no audience bound", platform: "vault", role: map[string]any{"role_type": "jwt", "user_claim": "sub", "bound_claims_type": "glob", "bound_claims": map[string]any{"repository_owner": "acme*"}},
+			scope: `{"repository_owner":"acme"}`, verdict: breadth.Undecided, says: "bound_audiences is missing",
+			attackers: and(nil, "outsider:undecided", "lured:undecided", "lookalike:undecided", "developer:undecided", "recycler:undecided")},
+		{name: "github: its twin binds one", platform: "vault", role: vaultJWT("glob", map[string]any{"repository_owner": "acme*"}),
+			scope: `{"repository_owner":"acme"}`, verdict: breadth.Broad, attackers: and(recyclable, breadth.Outsider, breadth.Lookalike, breadth.Lured, breadth.Developer)},
 
 		// GitHub: an enterprise's own issuer, against the one for all.
 		{name: "github: look-alike owner at the enterprise's issuer", platform: "aws", role: trustOf(slugged, like("sub", "repo:acme*")),
