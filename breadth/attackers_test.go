@@ -3,6 +3,7 @@ package breadth_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -240,6 +241,32 @@ func TestVerdictsThatWordsGetWrong(t *testing.T) {
 	}
 }
 
+// A scope that is printed can be given: it is the same circle.
+func TestInferredScopeIsAnotherWhenGiven(t *testing.T) {
+	for name, c := range map[string]struct {
+		one
+		scope string
+	}{
+		"group":   {one{bound: `{"project_path":"acme/*"}`}, `{"project_path":"acme/*"}`},
+		"family":  {one{bound: `{"project_path":"acme/svc-*"}`}, `{"project_path":"acme/svc-*"}`},
+		"several": {one{bound: `{"project_path":["acme/*","acme/app"],"namespace_path":"acme/sub-*"}`}, `{"namespace_path":"acme/sub-*","project_path":["acme/app","acme/*"]}`},
+		"owner":   {one{bound: `{"repository":"acme/*"}`, issuer: "https://token.actions.githubusercontent.com"}, `{"repository":"acme/*"}`},
+		"below":   {one{bound: `{"organization_slug":"acme","pipeline_slug":"app-*"}`, issuer: "https://agent.buildkite.com"}, `{"organization_slug":"acme","pipeline_slug":"app-*"}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inferred := c.analyse(t)
+			if got := inferred.Scope.String(); got != c.scope {
+				t.Fatalf("want the scope %s, got %s", c.scope, got)
+			}
+			given := c.one
+			given.scope = c.scope
+			if got := given.analyse(t); got.Verdict != inferred.Verdict || !maps.Equal(got.Attackers, inferred.Attackers) || got.Scope.String() != c.scope {
+				t.Errorf("want %s %v, got %s %v in %s: %q", inferred.Verdict, inferred.Attackers, got.Verdict, got.Attackers, got.Scope, got.Why)
+			}
+		})
+	}
+}
+
 func TestAnswerSaysWhatTheRoleDoesNotAskFor(t *testing.T) {
 	for says, role := range map[string]string{
 		"bound_audiences is missing":     `{"role_type":"jwt","user_claim":"sub","bound_claims":{"project_path":"acme/app"}}`,
@@ -325,7 +352,8 @@ func TestDeadRoleNamesItsNearestLivingVariant(t *testing.T) {
 }
 
 func TestScopeAndFactsAreReadStrictly(t *testing.T) {
-	for _, wrong := range []string{`[]`, `{"namespace_path":5}`, `{"project_path":{"a":1}}`, `{"any_of":{}}`, `{"any_of":[{"ref":[[]]}]}`} {
+	for _, wrong := range []string{`[]`, `{"namespace_path":5}`, `{"project_path":{"a":1}}`, `{"any_of":{}}`, `{"any_of":[{"ref":[[]]}]}`,
+		`{"project_path":"*"}`, `{"project_path":"acme*"}`, `{"project_path":"*/app"}`, `{"repository":"acme/*/x"}`, `{"namespace_path":"acme/*/*"}`, `{"repository_owner":"acme-*"}`} {
 		if _, err := breadth.ReadScope([]byte(wrong)); err == nil {
 			t.Errorf("scope %s: want an error", wrong)
 		}

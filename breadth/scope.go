@@ -40,7 +40,9 @@ type Constraint struct {
 
 // ReadScope reads a scope from JSON: a conjunction of equalities over claims, a list
 // meaning any of its elements, with the members issuer, namespace_path, event_name_not
-// and any_of that are special. An error names the member and what was wanted.
+// and any_of that are special. What names projects and groups may end with a star, as in
+// a scope that is printed: `acme/*` is the group, `acme/svc-*` all that begins so. An error
+// names the member and what was wanted.
 func ReadScope(text []byte) (*Scope, error) {
 	base, alternatives, err := readCircle(text, true)
 	if err != nil {
@@ -113,19 +115,48 @@ func readConstraint(name string, value any) (Constraint, error) {
 		return Constraint{Claim: "iss", Values: values}, nil
 	case "event_name_not":
 		return Constraint{Claim: "event_name", Values: values, Not: true}, nil
-	case "namespace_path":
-		constraint := Constraint{Claim: name}
-		for _, one := range values {
-			group, ok := one.(string)
-			if !ok {
-				return Constraint{}, fmt.Errorf("namespace_path: want a group's path, got %v", one)
-			}
-			constraint.Within = append(constraint.Within, strings.TrimSuffix(group, "/"))
-		}
-		return constraint, nil
 	default:
-		return Constraint{Claim: name, Values: values}, nil
+		return readNames(name, values)
 	}
+}
+
+// readNames reads the wanted values of a claim: of one that names projects or groups with a
+// star at the end too, but none in the place of an owner.
+func readNames(name string, values []any) (Constraint, error) {
+	constraint := Constraint{Claim: name}
+	paths, below := tenantClaims()
+	for _, one := range values {
+		text, isText := one.(string)
+		stem, starred := strings.CutSuffix(text, "*")
+		group, within := strings.CutSuffix(stem, "/")
+		switch {
+		case name == "namespace_path" && !isText:
+			return Constraint{}, fmt.Errorf("namespace_path: want a group's path, got %v", one)
+		case name == "namespace_path" && !starred, starred && within && slices.Contains(paths, name) && !strings.Contains(group, "*"):
+			constraint.Within = append(constraint.Within, group)
+		case !strings.Contains(text, "*") || !slices.Contains(slices.Concat(paths, below), name):
+			constraint.Values = append(constraint.Values, one)
+		case !strings.Contains(stem, "*") && stem != "" && (strings.Contains(stem, "/") || slices.Contains(below, name)):
+			constraint.Prefixes = append(constraint.Prefixes, stem)
+		default:
+			return Constraint{}, fmt.Errorf("%s: want one star, at the end and behind an owner's name, as in acme/* or acme/svc-*: got %q", name, text)
+		}
+	}
+	return constraint, nil
+}
+
+// tenantClaims lists the claims of all issuers that name groups and projects by their paths,
+// and those that name what lies below a group.
+func tenantClaims() (paths, below []string) {
+	for _, name := range issuer.Models() {
+		// Models are part of the program: one that cannot be read fails its own tests.
+		if model, err := issuer.ModelOf(name); err == nil {
+			names := &model.Names
+			paths = append(paths, names.Path, names.Group, names.JobPath, names.JobGroup)
+			below = append(below, names.Below...)
+		}
+	}
+	return slices.DeleteFunc(paths, func(name string) bool { return name == "" }), below
 }
 
 // checkScope wants a scope that was given to name claims that some issuer mints: a circle
