@@ -425,6 +425,12 @@ func (a *analysis) own(names *issuer.Parts) {
 		switch {
 		case claim == names.Subject && len(names.SubjectIDs) > 0:
 			values = anyOf(bareSubjects(textsIn(values), names))
+		case slices.Contains(names.Persons, claim) && !slices.Contains(names.Assigned, claim):
+			// Who may install a program is not known of every one.
+			values = slices.DeleteFunc(values, func(value any) bool {
+				account, _ := value.(string)
+				return !names.IsApp(account) || slices.Contains(names.Everywhere, account)
+			})
 		case !slices.Contains(names.Assigned, claim):
 			return
 		case claim == names.GroupID && a.tenantIsGroup():

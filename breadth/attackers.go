@@ -1169,7 +1169,8 @@ func (a *analysis) runnersFit(q *question) (node, error) {
 	return q.forms.all(parts...), nil
 }
 
-// owned are the accounts that a role names: taken to be insiders', and said so.
+// owned are the accounts that a role names: taken to be insiders', and said so. A program's
+// account acts in anybody's projects.
 func owned(stages []bundles.Stage, names *issuer.Parts) map[string][]string {
 	all := map[string][]string{}
 	eachWanted(stages, func(c *bundles.Condition) {
@@ -1183,7 +1184,9 @@ func owned(stages []bundles.Stage, names *issuer.Parts) map[string][]string {
 			return
 		}
 		for _, text := range textsIn(c.Values) {
-			all[claim] = append(all[claim], regexp.QuoteMeta(text))
+			if !names.IsApp(text) {
+				all[claim] = append(all[claim], regexp.QuoteMeta(text))
+			}
 		}
 		if c.Pattern == "" {
 			return
@@ -1198,6 +1201,9 @@ func owned(stages []bundles.Stage, names *issuer.Parts) map[string][]string {
 			wanted = []any{c.Wanted}
 		}
 		for _, text := range textsIn(wanted) {
+			if names.IsApp(text) {
+				continue
+			}
 			if !strings.Contains(text, "*") {
 				all[claim] = append(all[claim], regexp.QuoteMeta(text))
 			} else if begins, ok := strings.CutSuffix(text, "*"); ok && begins != "" && !strings.Contains(begins, "*") {

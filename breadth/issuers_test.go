@@ -236,6 +236,16 @@ func foreignRoles() []foreignRole {
 		{name: "github: its twin binds one", platform: "vault", role: vaultJWT("glob", map[string]any{"repository_owner": "acme*"}),
 			scope: `{"repository_owner":"acme"}`, verdict: breadth.Broad, attackers: and(recyclable, breadth.Outsider, breadth.Lookalike, breadth.Lured, breadth.Developer)},
 
+		{name: "github: a program that acts for everybody", platform: "vault", role: vaultJWT("string", map[string]any{"actor": "dependabot[bot]"}),
+			scope: `{"repository_owner":"acme"}`, verdict: breadth.Broad, attackers: and(recyclable, breadth.Outsider, breadth.Lookalike, breadth.Lured, breadth.Developer)},
+		{name: "github: any program", platform: "vault", role: vaultJWT("glob", map[string]any{"actor": "*[bot]"}),
+			scope: `{"repository_owner":"acme"}`, verdict: breadth.Broad, attackers: and(recyclable, breadth.Outsider, breadth.Lookalike, breadth.Lured, breadth.Developer)},
+		{name: "github: a program of nobody knows whose", platform: "vault", role: vaultJWT("string", map[string]any{"actor": "acme-deploy[bot]"}),
+			scope: `{"repository_owner":"acme"}`, verdict: breadth.Undecided, says: "whose actor acme-deploy[bot] is decides",
+			attackers: and(nil, "outsider:undecided", "lookalike:undecided", "lured:undecided", "developer:undecided", "recycler:undecided")},
+		{name: "github: a person's account", platform: "vault", role: vaultJWT("string", map[string]any{"actor": "alice"}),
+			scope: `{"repository_owner":"acme"}`, verdict: breadth.Broad, attackers: and(recyclable, breadth.Lured, breadth.Developer), says: "belong to insiders"},
+
 		// GitHub: an enterprise's own issuer, against the one for all.
 		{name: "github: look-alike owner at the enterprise's issuer", platform: "aws", role: trustOf(slugged, like("sub", "repo:acme*")),
 			verdict: breadth.Undecided, attackers: and(nil, breadth.Developer), says: "other groups than the scope's"},

@@ -64,19 +64,23 @@ type Rule struct {
 // Parts say which claims play the parts that attackers and facts are defined by. Empty
 // where the issuer has no such claim.
 type Parts struct {
-	Path           string   `json:"path"`
-	Group          string   `json:"group"`
-	ID             string   `json:"id"`
-	GroupID        string   `json:"group_id"`
-	JobPath        string   `json:"job_path"`
-	JobGroup       string   `json:"job_group"`
-	JobID          string   `json:"job_id"`
-	JobGroupID     string   `json:"job_group_id"`
-	Subject        string   `json:"subject"`
-	SubjectPath    string   `json:"subject_path"`
-	SubjectID      string   `json:"subject_id"`
-	Persons        []string `json:"persons"`
-	PersonGroups   string   `json:"person_groups"`
+	Path         string   `json:"path"`
+	Group        string   `json:"group"`
+	ID           string   `json:"id"`
+	GroupID      string   `json:"group_id"`
+	JobPath      string   `json:"job_path"`
+	JobGroup     string   `json:"job_group"`
+	JobID        string   `json:"job_id"`
+	JobGroupID   string   `json:"job_group_id"`
+	Subject      string   `json:"subject"`
+	SubjectPath  string   `json:"subject_path"`
+	SubjectID    string   `json:"subject_id"`
+	Persons      []string `json:"persons"`
+	PersonGroups string   `json:"person_groups"`
+	// Apps is an RE2 for the whole of the accounts that are programs' and act for whoever
+	// installs them; those that anyone may install are Everywhere.
+	Apps           string   `json:"apps"`
+	Everywhere     []string `json:"everywhere"`
 	Level          string   `json:"level"`
 	DeveloperLevel string   `json:"developer_level"`
 	Ref            string   `json:"ref"`
@@ -375,8 +379,8 @@ func (m *Model) checkRule(rule *Rule) error {
 // checkNames checks that the parts that are lists name claims, and that what an issuer
 // settles are fields.
 func (m *Model) checkNames() error {
-	if err := patterns(m.Tenants); err != nil {
-		return fmt.Errorf("tenants: %w", err)
+	if err := patterns(m.Tenants, m.Names.Apps); err != nil {
+		return fmt.Errorf("tenants and apps: %w", err)
 	}
 	for _, field := range regexp.MustCompile(m.Tenants).SubexpNames() {
 		if _, ok := m.Fields[field]; field != "" && !ok {
@@ -479,6 +483,12 @@ func (m *Model) IsHosted(issuer string) bool {
 	}
 	hosted, err := regexp.Compile(Whole(m.Hosted))
 	return err == nil && m.Hosted != "" && hosted.MatchString(issuer)
+}
+
+// IsApp reports whether an account is a program's.
+func (p *Parts) IsApp(account string) bool {
+	apps, err := regexp.Compile(Whole(p.Apps))
+	return err == nil && p.Apps != "" && apps.MatchString(account)
 }
 
 // TenantOf reports whether an issuer is one tenant's alone, and the fields that it settles.
