@@ -241,6 +241,28 @@ func TestVerdictsThatWordsGetWrong(t *testing.T) {
 	}
 }
 
+// A fork and its parent are two projects, in one group or in two.
+func TestForkIsItsOwnParent(t *testing.T) {
+	for _, c := range []one{
+		{bound: `{"job_project_id":"123"}`, scope: `{"project_id":"123"}`},
+		{bound: `{"job_project_path":"acme/app","namespace_path":["acme","acme/*"]}`, scope: `{"project_path":"acme/app"}`},
+		{bound: `{"job_project_path":"acme/app"}`, scope: `{"project_path":"acme/app"}`},
+		{bound: `{"job_namespace_path":"acme","namespace_id":"12"}`, scope: `{"namespace_path":"acme","namespace_id":"12"}`},
+	} {
+		result := c.analyse(t)
+		for name, token := range result.Tokens {
+			claims := token.Claims
+			if fork := claims["pipeline_source"] == "merge_request_event"; fork != (claims["project_path"] != claims["job_project_path"]) ||
+				fork != (claims["project_id"] != claims["job_project_id"]) || (claims["namespace_path"] == claims["job_namespace_path"]) != (claims["namespace_id"] == claims["job_namespace_id"]) {
+				t.Errorf("%s: %s has %s", c.bound, name, marshal(t, claims))
+			}
+		}
+		if result.Witness != nil && result.Witness.Claims["project_id"] == result.Witness.Claims["job_project_id"] {
+			t.Errorf("%s: the witness is no fork: %s", c.bound, marshal(t, result.Witness.Claims))
+		}
+	}
+}
+
 // A scope that is printed can be given: it is the same circle.
 func TestInferredScopeIsAnotherWhenGiven(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -228,7 +228,12 @@ func foreignRoles() []foreignRole {
 		{name: "bitbucket: only the audience, whatever issuer", platform: "vault", role: vaultJWT("glob", map[string]any{"pipelineUuid": "{*"}),
 			model: issuer.Bitbucket, verdict: breadth.Undecided, attackers: and(nil, "outsider:undecided", "lured:undecided"), says: "whose issuer the role trusts decides"},
 		{name: "bitbucket: an audience that steps add", platform: "vault", role: map[string]any{"role_type": "jwt", "user_claim": "sub", "bound_audiences": []string{"https://vault.example.com"}},
-			config: map[string]any{"bound_issuer": "https://" + bitbucket}, scope: `{"repositoryUuid":"` + reposit + `"}`, verdict: breadth.Broad, attackers: and(nil, breadth.Sibling, breadth.Developer)},
+			config: map[string]any{"bound_issuer": "https://" + bitbucket}, scope: `{"repositoryUuid":"` + reposit + `"}`, verdict: breadth.Broad, attackers: and(nil, breadth.Sibling, breadth.Developer),
+			witness: map[string]string{"aud": `["ari:cloud:bitbucket::workspace/99999999-9999-4999-8999-999999999990","https://vault.example.com"]`}},
+		{name: "bitbucket: the workspace's own audience beside it", platform: "vault", role: map[string]any{"role_type": "jwt", "user_claim": "sub", "bound_audiences": []string{"ari:cloud:bitbucket::workspace/" + workspace},
+			"bound_claims": map[string]any{"workspaceUuid": "{" + workspace + "}", "aud": "https://vault.example.com"}},
+			config: map[string]any{"bound_issuer": "https://" + bitbucket}, scope: `{"workspaceUuid":"{` + workspace + `}","repositoryUuid":"` + reposit + `"}`, verdict: breadth.Broad, attackers: and(nil, breadth.Sibling, breadth.Developer),
+			witness: map[string]string{"aud": `["ari:cloud:bitbucket::workspace/` + workspace + `","https://vault.example.com"]`}},
 
 		{name: "github: no audience bound", platform: "vault", role: map[string]any{"role_type": "jwt", "user_claim": "sub", "bound_claims_type": "glob", "bound_claims": map[string]any{"repository_owner": "acme*"}},
 			scope: `{"repository_owner":"acme"}`, verdict: breadth.Undecided, says: "bound_audiences is missing",

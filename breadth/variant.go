@@ -172,10 +172,16 @@ func choiceMatters(model *issuer.Model, choice *issuer.Choice, interesting map[s
 func reads(model *issuer.Model, claim string) map[string]bool {
 	found := map[string]bool{}
 	add := func(template string) { readsOf(model, template, found) }
-	add(model.Claims[claim].Text)
+	of := func(claim issuer.Claim) {
+		add(claim.Text)
+		if claim.Value != nil {
+			add(claim.Value.Before)
+		}
+	}
+	of(model.Claims[claim])
 	for _, choice := range model.Choices {
 		for _, alternative := range choice.Alternatives {
-			add(alternative.Claims[claim].Text)
+			of(alternative.Claims[claim])
 		}
 		if choice.Claim == claim && choice.Orders > 0 {
 			for _, component := range choice.Components {
@@ -426,9 +432,13 @@ func (q *question) fieldOrder(interesting map[string]bool) []string {
 }
 
 // pieces is the template of a claim with everything filled in that is no field. A value
-// of its own reads the field that is called like the claim.
+// of its own reads the field that is called like the claim. What a list begins with is read
+// behind the others: in which order elements stand no condition asks.
 func (q *question) pieces(name string) []issuer.Piece {
 	claim := q.claims[name]
+	if claim.Value != nil && claim.Value.Before != "" {
+		return append([]issuer.Piece{{Field: "=" + name}}, q.written(claim.Value.Before+string(language.End))...)
+	}
 	if claim.Value != nil {
 		return []issuer.Piece{{Field: "=" + name}}
 	}
@@ -797,15 +807,12 @@ func (l *lowering) valueDomain(claim issuer.Claim, surely bool) (*language.Langu
 
 func (l *lowering) listsOf(element *language.Language, value *issuer.Value) (*language.Language, error) {
 	lists, err := l.limits.Every(l.ctx, element)
-	if err != nil || !value.ListNonempty && !value.ListSeveral {
+	if err != nil || !value.ListNonempty {
 		return lists, err
 	}
-	few, err := l.exact("")
-	if err == nil && value.ListSeveral {
-		few, err = l.compile(`\A[^` + string(language.End) + `]*` + string(language.End) + `?\z`)
-	}
+	none, err := l.exact("")
 	if err != nil {
 		return nil, err
 	}
-	return l.limits.Minus(l.ctx, lists, few)
+	return l.limits.Minus(l.ctx, lists, none)
 }

@@ -28,6 +28,10 @@ func (a *analysis) token(h *hit, attacker string) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.contradicts(h, claims) {
+		a.undecided("a token may pass of a fork that would be its own parent")
+		return nil, nil
+	}
 	token := &Token{Claims: claims, Inside: a.scope.admits(claims), of: h}
 	if a.scope.Inferred && !a.tenants.named() {
 		token.Inside = false
@@ -107,7 +111,7 @@ func (a *analysis) candidates(h *hit, field int) []string {
 			if h.claims[claim].Value.Number != "" {
 				all = append(all, markNumber+plain)
 			} else {
-				all = append(all, markText+plain)
+				all = append(all, markText+plain, markList+language.List(plain))
 			}
 		}
 		return append(all, markAbsent, markList, markText)
@@ -129,11 +133,11 @@ func (a *analysis) candidates(h *hit, field int) []string {
 			all = append(all, root, "evil/"+root)
 		}
 	case "parent_namespace":
-		all = append(append(all, owners...), h.model.Fields[name].Plain...)
+		all = append(append(append(all, owners...), "your-group"), h.model.Fields[name].Plain...)
 	case "project", "parent_project":
 		projects := namesOf(a.tenants.paths)
 		if name == "parent_project" {
-			all = append(all, projects...)
+			all = append(append(all, projects...), "your-project")
 		}
 		all = append(all, h.model.Fields[name].Plain...)
 		projects = append(projects, a.belowOf(h, name)...)
@@ -188,6 +192,9 @@ func (a *analysis) claims(h *hit, texts map[int]string) (map[string]any, error) 
 	for i, text := range texts {
 		values[h.fields[i].name] = text
 	}
+	if err := a.oneGroup(h, values); err != nil {
+		return nil, err
+	}
 	claims := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(h.claims)) {
 		claim := h.claims[name]
@@ -197,34 +204,83 @@ func (a *analysis) claims(h *hit, texts map[int]string) (map[string]any, error) 
 			claims[name] = nil
 		case claim.Fixed != "":
 			claims[name] = a.fixedValue(name, claim.Fixed)
-		case claim.Value != nil:
-			text, err := a.fieldText(h, "="+name, values)
+		default:
+			text, err := a.writtenOut(h, h.pieces(name), values)
 			if err != nil {
 				return nil, err
 			}
-			if value, there := unmarked(text); there {
-				claims[name] = value
+			if claim.Value == nil {
+				claims[name] = text
+			} else if value, there := unmarked(text); there {
+				claims[name] = withFirst(value, claim.Value)
 			}
-		default:
-			var whole strings.Builder
-			for _, piece := range h.pieces(name) {
-				whole.WriteString(piece.Literal)
-				if piece.Field == "" {
-					continue
-				}
-				text, err := a.fieldText(h, piece.Field, values)
-				if err != nil {
-					return nil, err
-				}
-				if piece.Escaped {
-					text = issuer.Escape(text)
-				}
-				whole.WriteString(text)
-			}
-			claims[name] = whole.String()
 		}
 	}
 	return claims, nil
+}
+
+// oneGroup gives a fork and its parent the same id of their group where they lie in the same.
+func (a *analysis) oneGroup(h *hit, values map[string]string) error {
+	if !h.fork || !a.tellsJobs(h.question) {
+		return nil
+	}
+	own, err := a.fieldText(h, "namespace", values)
+	if err != nil {
+		return err
+	}
+	parents, err := a.fieldText(h, "parent_namespace", values)
+	if err != nil || own != parents {
+		return err
+	}
+	if id, told := values["parent_namespace_id"]; told && values["namespace_id"] == "" {
+		values["namespace_id"] = id
+	}
+	id, err := a.fieldText(h, "namespace_id", values)
+	if err == nil && values["parent_namespace_id"] == "" {
+		values["parent_namespace_id"] = id
+	}
+	return err
+}
+
+// contradicts reports whether a fork and the project that it is one of are the same in one
+// way and two in another: what no formula over independent parts can rule out.
+func (a *analysis) contradicts(h *hit, claims map[string]any) bool {
+	names := &a.model.Names
+	if !h.fork || !a.tellsJobs(h.question) {
+		return false
+	}
+	return claims[names.Path] == claims[names.JobPath] || claims[names.ID] == claims[names.JobID] ||
+		(claims[names.Group] == claims[names.JobGroup]) != (claims[names.GroupID] == claims[names.JobGroupID])
+}
+
+// writtenOut is the text of a template.
+func (a *analysis) writtenOut(h *hit, pieces []issuer.Piece, values map[string]string) (string, error) {
+	var whole strings.Builder
+	for _, piece := range pieces {
+		whole.WriteString(piece.Literal)
+		if piece.Field == "" {
+			continue
+		}
+		text, err := a.fieldText(h, piece.Field, values)
+		if err != nil {
+			return "", err
+		}
+		if piece.Escaped {
+			text = issuer.Escape(text)
+		}
+		whole.WriteString(text)
+	}
+	return whole.String(), nil
+}
+
+// withFirst puts the element that a list begins with, which is read last, to the front.
+func withFirst(value any, of *issuer.Value) any {
+	list, isList := value.([]any)
+	if of.Before == "" || !isList {
+		return value
+	}
+	last := len(list) - 1
+	return append([]any{list[last]}, list[:last]...)
 }
 
 func (a *analysis) fixedValue(name, fixed string) any {
@@ -264,7 +320,7 @@ func (a *analysis) plainText(h *hit, name string) (string, error) {
 	if claim, ok := strings.CutPrefix(name, "="); ok {
 		candidates = nil
 		for _, plain := range h.claims[claim].Plain {
-			candidates = append(candidates, markText+plain, markNumber+plain)
+			candidates = append(candidates, markText+plain, markNumber+plain, markList+language.List(plain))
 		}
 		candidates = append(candidates, markList, markAbsent, markNull)
 	}
@@ -293,6 +349,10 @@ func (a *analysis) unremarkable(h *hit, name string) []string {
 		if insider {
 			return append(append(namesOf(a.tenants.paths), a.belowOf(h, name)...), "your-project")
 		}
+	case "parent_namespace":
+		return append(append(slices.Clone(a.tenants.groups), ownersOf(a.tenants.paths)...), "your-group")
+	case "parent_project":
+		return append(append(namesOf(a.tenants.paths), a.belowOf(h, name)...), "your-project")
 	case "environment":
 		return slices.DeleteFunc([]string{"x", "topic", "trustcheck-x"}, func(fresh string) bool {
 			_, known := a.facts.Environments[fresh]

@@ -169,12 +169,13 @@ type Value struct {
 	Text         string `json:"text,omitempty"`
 	List         string `json:"list,omitempty"`
 	ListNonempty bool   `json:"list_nonempty,omitempty"`
-	// ListSeveral says that a list has at least two elements.
-	ListSeveral bool   `json:"list_several,omitempty"`
-	Number      string `json:"number,omitempty"`
-	Boolean     bool   `json:"boolean,omitempty"`
-	Null        bool   `json:"null,omitempty"`
-	Absent      bool   `json:"absent,omitempty"`
+	// Before is a template of the element that every list begins with: List tells of those
+	// behind it.
+	Before  string `json:"before,omitempty"`
+	Number  string `json:"number,omitempty"`
+	Boolean bool   `json:"boolean,omitempty"`
+	Null    bool   `json:"null,omitempty"`
+	Absent  bool   `json:"absent,omitempty"`
 	// Objects says that the value may be something that the analysis does not look into.
 	Objects bool `json:"objects,omitempty"`
 }
@@ -411,6 +412,11 @@ func (m *Model) checkClaim(claim Claim, set map[string]bool) error {
 		}
 	}
 	if claim.Value != nil {
+		for _, piece := range Pieces(claim.Value.Before) {
+			if _, ok := m.Fields[piece.Field]; piece.Field != "" && !ok {
+				return fmt.Errorf("template %q: no field %q", claim.Value.Before, piece.Field)
+			}
+		}
 		if err := patterns(claim.Value.Text, claim.Value.List, claim.Value.Number, claim.Surely); err != nil {
 			return err
 		}
