@@ -361,15 +361,36 @@ func TestFindingOffersAChangeThatCloses(t *testing.T) {
 }
 
 func TestDeadRoleNamesItsNearestLivingVariant(t *testing.T) {
-	for says, role := range map[string]string{
-		`the text "true" for ref_protected`: `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"ref_protected":true}}`,
-		`bound_claims_type "glob"`:          `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_path":"acme/*"}}`,
-		`user_claim "sub"`:                  `{"role_type":"jwt","user_claim":"email","bound_audiences":["v"],"bound_claims":{"ref":"main"}}`,
+	const gitHub = "https://token.actions.githubusercontent.com"
+	for role, c := range map[string]struct{ says, scope, issuer string }{
+		`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"ref_protected":true}}`:                             {says: `the text "true" for ref_protected`},
+		`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_path":"acme/*"}}`:                          {says: `bound_claims_type "glob"`},
+		`{"role_type":"jwt","user_claim":"email","bound_audiences":["v"],"bound_claims":{"ref":"main"}}`:                                   {says: `user_claim "sub"`},
+		`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_path":"acme/app","runner_id":"7"}}`:        {says: `the number 7 for runner_id`},
+		`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_path":"acme/app","runner_id":7.0}}`:        {says: `the number 7 for runner_id`},
+		`{"role_type":"jwt","user_claim":"sub","bound_claims":{"project_path":"acme/app","aud":"https://v"}}`:                              {says: `bound_audiences, which names what jobs ask for, such as "https://v"`},
+		`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_path":"acme/App"}}`:                        {says: `project_path "acme/app" as in the scope, from which "acme/App" differs in case alone`, scope: `{"project_path":"acme/app"}`},
+		`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_path":"acme/a?p"}}`:                        {},
+		`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"ref_protected":"TRUE","project_path":"acme/app"}}`: {},
+		`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"repository":"acme/app","ref":"main"}}`:             {says: `no condition on ref`, scope: `{"repository":"acme/app"}`, issuer: gitHub},
+		`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"ref":"main"}}`:                                     {scope: `{"repository":"acme/app"}`, issuer: gitHub},
 	} {
-		result := one{role: role, scope: `{"namespace_path":"acme"}`}.analyse(t)
-		if result.Verdict != breadth.Dead || result.Nearest != says {
-			t.Errorf("%s: want dead with %q, got %s with %q", role, says, result.Verdict, result.Nearest)
+		if c.scope == "" {
+			c.scope = `{"namespace_path":"acme"}`
 		}
+		result := one{role: role, scope: c.scope, issuer: c.issuer}.analyse(t)
+		if result.Verdict != breadth.Dead || result.Nearest != c.says {
+			t.Errorf("%s: want dead with %q, got %s with %q", role, c.says, result.Verdict, result.Nearest)
+		}
+	}
+}
+
+// What is dead today may come to life for whoever takes over a name.
+func TestDeadRoleHidesItsRecycler(t *testing.T) {
+	result := one{bound: `{"project_path":"acme/app","ref":"main","ref_type":"branch","ref_protected":"false"}`,
+		scope: `{"project_path":"acme/app"}`, facts: `{"protected_branches":["main"]}`}.analyse(t)
+	if result.Verdict != breadth.Dead || result.Attackers[breadth.Recycler] != breadth.Broad || len(result.Findings) != 2 || result.Findings[1].Rule != "recyclable-name" {
+		t.Errorf("want a dead role that a recycler brings to life, and both said: got %s, %v, %+v", result.Verdict, result.Attackers, result.Findings)
 	}
 }
 

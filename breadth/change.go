@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"strings"
 
@@ -274,7 +275,8 @@ func (a *analysis) fromScope(bound map[string]any, globbed bool) []change {
 	})
 }
 
-// loosening lists changes that may bring a dead role to life.
+// loosening lists changes that may bring a dead role to life. None drops what says whom the
+// role is meant for, nor what guards it: with that gone, others come to life with it.
 func (a *analysis) loosening() []change {
 	role := vaultRole(a.Document.Value)
 	bound, _ := role["bound_claims"].(map[string]any)
@@ -283,29 +285,104 @@ func (a *analysis) loosening() []change {
 	if role["bound_claims_type"] != "glob" && strings.Contains(string(text), "*") {
 		all = append(all, change{"bound_claims_type \"glob\"", func(role map[string]any) { role["bound_claims_type"] = "glob" }})
 	}
-	for _, claim := range slices.Sorted(maps.Keys(bound)) {
-		values := asList(bound[claim])
-		texts := make([]any, len(values))
-		typed := false
-		for i, one := range values {
-			if _, ok := one.(string); !ok {
-				typed = true
-			}
-			texts[i] = fmt.Sprint(one)
+	if len(asTexts(role["bound_audiences"])) == 0 {
+		audiences := asTexts(bound["aud"])
+		if len(audiences) == 0 {
+			audiences = []any{"https://vault.example.com"}
 		}
-		if typed {
+		all = append(all, change{
+			"bound_audiences, which names what jobs ask for, such as " + spelled(audiences[0]),
+			func(role map[string]any) { role["bound_audiences"] = audiences },
+		})
+	}
+	claims := slices.Sorted(maps.Keys(bound))
+	for _, claim := range claims {
+		all = append(all, retyped(claim, bound[claim])...)
+		all = append(all, a.respelt(claim, bound[claim])...)
+	}
+	all = append(all, change{"user_claim \"sub\"", func(role map[string]any) { role["user_claim"] = "sub" }})
+	if subject, _ := role["bound_subject"].(string); subject == "" && !slices.ContainsFunc(claims, a.namesSomebody) {
+		return all
+	}
+	guards := []string{"iss", "aud", a.model.Names.Protected, a.model.Names.EnvironmentProtected}
+	for _, claim := range claims {
+		if _, known := a.model.Claims[claim]; known && !a.namesSomebody(claim) && !slices.Contains(guards, claim) {
 			all = append(all, change{
-				fmt.Sprintf("the text %s for %s", spelled(texts[0]), claim),
-				func(role map[string]any) { boundClaims(role)[claim] = texts },
+				"no condition on " + claim,
+				func(role map[string]any) { delete(boundClaims(role), claim) },
 			})
 		}
 	}
-	all = append(all, change{"user_claim \"sub\"", func(role map[string]any) { role["user_claim"] = "sub" }})
-	for _, claim := range slices.Sorted(maps.Keys(bound)) {
+	return all
+}
+
+// namesSomebody reports whether a claim says whose a token is.
+func (a *analysis) namesSomebody(claim string) bool {
+	names := &a.model.Names
+	return claim != "" && slices.Contains(slices.Concat(names.Below, names.IDs, names.Assigned, names.Persons, []string{
+		names.Path, names.Group, names.ID, names.GroupID, names.JobPath, names.JobGroup, names.JobID, names.JobGroupID,
+		names.Subject, names.Tenant, names.Workflow, names.Config, names.Runner, names.PersonGroups,
+	}), claim)
+}
+
+func asTexts(value any) []any {
+	if value == nil {
+		return nil
+	}
+	return anyOf(textsIn(asList(value)))
+}
+
+// retyped writes texts for what is none, and whole numbers for texts of digits.
+func retyped(claim string, value any) []change {
+	values := asList(value)
+	var all []change
+	texts, numbers := make([]any, len(values)), make([]any, len(values))
+	typed, counted := false, len(values) > 0
+	for i, one := range values {
+		texts[i], numbers[i] = fmt.Sprint(one), one
+		if _, ok := one.(string); !ok {
+			typed = true
+		}
+		number, ok := new(big.Float).SetString(fmt.Sprint(one))
+		if counted = counted && ok && number.IsInt(); counted {
+			numbers[i] = json.Number(number.Text('f', 0))
+		}
+	}
+	if typed {
 		all = append(all, change{
-			"no condition on " + claim,
-			func(role map[string]any) { delete(boundClaims(role), claim) },
+			fmt.Sprintf("the text %s for %s", spelled(texts[0]), claim),
+			func(role map[string]any) { boundClaims(role)[claim] = texts },
 		})
+	}
+	if counted {
+		all = append(all, change{
+			fmt.Sprintf("the number %s for %s", spelled(numbers[0]), claim),
+			func(role map[string]any) { boundClaims(role)[claim] = numbers },
+		})
+	}
+	return all
+}
+
+// respelt writes what differs from the scope in case alone as the scope does.
+func (a *analysis) respelt(claim string, value any) []change {
+	var all []change
+	for _, circle := range a.scope.Circles {
+		for _, c := range circle {
+			ours := slices.Concat(textsIn(c.Values), c.Within)
+			for i, one := range asList(value) {
+				text, _ := one.(string)
+				at := slices.IndexFunc(ours, func(our string) bool { return our != text && strings.EqualFold(our, text) })
+				if c.Claim != claim || c.Not || at < 0 {
+					continue
+				}
+				changed := slices.Clone(asList(value))
+				changed[i] = ours[at]
+				all = append(all, change{
+					fmt.Sprintf("%s %s as in the scope, from which %s differs in case alone", claim, spelled(ours[at]), spelled(text)),
+					func(role map[string]any) { boundClaims(role)[claim] = changed },
+				})
+			}
+		}
 	}
 	return all
 }

@@ -48,7 +48,7 @@ func (a *analysis) findings() []Finding {
 		if a.result.Nearest != "" {
 			message += "; it comes to life with " + a.result.Nearest
 		}
-		return append(found, Finding{"dead-role", "info", message})
+		found = append(found, Finding{"dead-role", "info", message})
 	case Undecided:
 		found = append(found, Finding{"undecided-role", "medium", "it cannot be told who gets in: " + strings.Join(a.result.Why, "; ")})
 	}

@@ -239,7 +239,8 @@ func foreignRoles() []foreignRole {
 			scope: `{"repository_owner":"acme"}`, verdict: breadth.Undecided, says: "bound_audiences is missing",
 			attackers: and(nil, "outsider:undecided", "lured:undecided", "lookalike:undecided", "developer:undecided", "recycler:undecided")},
 		{name: "github: its twin binds one", platform: "vault", role: vaultJWT("glob", map[string]any{"repository_owner": "acme*"}),
-			scope: `{"repository_owner":"acme"}`, verdict: breadth.Broad, attackers: and(recyclable, breadth.Outsider, breadth.Lookalike, breadth.Lured, breadth.Developer)},
+			scope: `{"repository_owner":"acme"}`, verdict: breadth.Broad, attackers: and(recyclable, breadth.Outsider, breadth.Lookalike, breadth.Lured, breadth.Developer),
+			witness: map[string]string{"job_workflow_ref": `"acme-evil/x/.github/workflows/ci.yml@refs/heads/main"`, "workflow_ref": `"acme-evil/x/.github/workflows/ci.yml@refs/heads/main"`}},
 
 		{name: "github: a program that acts for everybody", platform: "vault", role: vaultJWT("string", map[string]any{"actor": "dependabot[bot]"}),
 			scope: `{"repository_owner":"acme"}`, verdict: breadth.Broad, attackers: and(recyclable, breadth.Outsider, breadth.Lookalike, breadth.Lured, breadth.Developer)},

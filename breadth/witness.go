@@ -195,6 +195,9 @@ func (a *analysis) claims(h *hit, texts map[int]string) (map[string]any, error) 
 	if err := a.oneGroup(h, values); err != nil {
 		return nil, err
 	}
+	if err := a.ownWorkflow(h, values); err != nil {
+		return nil, err
+	}
 	claims := map[string]any{}
 	for _, name := range slices.Sorted(maps.Keys(h.claims)) {
 		claim := h.claims[name]
@@ -238,6 +241,24 @@ func (a *analysis) oneGroup(h *hit, values map[string]string) error {
 	id, err := a.fieldText(h, "namespace_id", values)
 	if err == nil && values["parent_namespace_id"] == "" {
 		values["parent_namespace_id"] = id
+	}
+	return err
+}
+
+// ownWorkflow lets the project's own workflow run where it does not matter whose does.
+func (a *analysis) ownWorkflow(h *hit, values map[string]string) error {
+	names := &a.model.Names
+	runs := h.pieces(names.Workflow)
+	if names.OwnWorkflow == "" || len(runs) != 1 || runs[0].Field == "" || values[runs[0].Field] != "" {
+		return nil
+	}
+	own, err := a.writtenOut(h, h.pieces(names.OwnWorkflow), values)
+	if err != nil {
+		return err
+	}
+	possible, err := h.domain(runs[0].Field, false)
+	if err == nil && possible.Contains(own) {
+		values[runs[0].Field] = own
 	}
 	return err
 }

@@ -95,8 +95,10 @@ type Parts struct {
 	Environment          string `json:"environment"`
 	EnvironmentProtected string `json:"environment_protected"`
 	Runner               string `json:"runner"`
-	// Workflow names the workflow that runs, which may be another project's.
-	Workflow string `json:"workflow"`
+	// Workflow names the workflow that runs, which may be another project's; OwnWorkflow the
+	// project's own that called it, and is the same where none was called.
+	Workflow    string `json:"workflow"`
+	OwnWorkflow string `json:"own_workflow"`
 	// Config names where the pipeline's configuration lies: the host, `/`, the project that
 	// runs, `//` and more.
 	Config string `json:"config"`
@@ -397,7 +399,7 @@ func (m *Model) checkNames() error {
 			}
 		}
 	}
-	for _, claim := range append(named, m.Names.TagRef, m.Names.Tenant) {
+	for _, claim := range append(named, m.Names.TagRef, m.Names.Tenant, m.Names.OwnWorkflow) {
 		if _, ok := m.Claims[claim]; claim != "" && !ok {
 			return fmt.Errorf("names: no claim %q", claim)
 		}
