@@ -251,6 +251,8 @@ type keyLeaf struct {
 	Op        string  `json:"op"`
 	Values    []any   `json:"values"`
 	Pattern   string  `json:"pattern"`
+	Doubtful  []any   `json:"doubtful"`
+	Doubt     string  `json:"doubt"`
 	Holds     []int   `json:"holds"`
 	Tags      bool    `json:"tags"`
 	Negated   bool    `json:"negated"`

@@ -57,6 +57,9 @@ func (l *lowering) keyed(c *bundles.Condition) (leaf, error) {
 		return l.unknown(c, "the analysis does not know the operator"), err
 	}
 	found := leaf{paths: [][]any{{read.Claim}}}
+	if read.Doubt != "" {
+		found.unknown = fmt.Sprintf("%s decides: %s", said(c), read.Doubt)
+	}
 	if found.may, err = l.request(&read, matches, doubtful, true); err == nil {
 		found.must, err = l.request(&read, matches, doubtful, false)
 	}
@@ -76,15 +79,18 @@ func foldASCII(text string) string {
 	}, text)
 }
 
-// matching is the texts that match one of the values, and those of which AWS does not say
-// whether they do: beyond ASCII where case is folded, beyond the basic plane under ?.
+// matching is the texts that match one of the values, and those of which nobody says whether
+// they do: beyond ASCII where case is folded, beyond the basic plane under ?, and what the
+// condition itself calls doubtful.
 func (l *lowering) matching(c *bundles.Condition, read *keyLeaf) (matches, doubtful *language.Language, err error) {
 	doubtful = language.None()
 	switch read.Op {
 	case "number":
 		return l.numbers(textsIn(read.Values), read.Holds)
 	case "in":
-		matches, err = l.exact(textsIn(read.Values)...)
+		if matches, err = l.exact(textsIn(read.Values)...); err == nil && len(read.Doubtful) > 0 {
+			doubtful, err = l.exact(textsIn(read.Doubtful)...)
+		}
 	case "pattern":
 		matches, err = l.compile(read.Pattern)
 		if err != nil {

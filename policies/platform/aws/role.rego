@@ -131,11 +131,12 @@ _known_role := input.context.role_arn if is_string(input.context.role_arn)
 
 else := input.document.role_arn
 
-# The account of an ARN in a list, empty where there is none.
-_account(arn) := [parts[4] |
+# The partition and the account of an ARN in a list, empty where they are not known.
+_account(arn) := [[parts[1], parts[4]] |
 	parts := split(arn, ":")
 	count(parts) >= 6
 	parts[4] != ""
+	not contains(arn, "${")
 ]
 
 _token := [
@@ -307,26 +308,81 @@ _principal_test(principal) := {"test": "never", "message": "the Principal is no 
 	_federated(principal) == []
 	not _everyone(principal)
 	not _unread_principal(principal)
-} else := _own("principal", {
-	"values": _federated(principal),
-	"everyone": true,
-	"analysis": "unknown",
-	"among": _arns,
-	"partial": [arn | some arn in _federated(principal); arn in object.get(input.document, "partial", [])],
-	"role_arn": input.document.role_arn,
-}) if {
+} else := {"test": "never", "message": "the Principal can be no provider of the role's account"} if {
+	not _uncertain(principal)
+	_hosts(principal) == set()
+} else := object.union(_named(principal), {"everyone": true, "analysis": "unknown"}) if {
 	_uncertain(principal)
-} else := _own("principal", {
+} else := object.union(_named(principal), {
+	"analysis": "leaf",
+	"leaf": object.union(
+		{
+			"claim": "iss", "provider": "", "op": "in", "negated": false, "set": "none", "many": false, "if_missing": false,
+			"values": [concat("", ["https://", host]) | some host in _hosts(principal)],
+		},
+		_doubtful([concat("", ["https://", host]) | some host in _hosts(principal); _of_several(host)]),
+	),
+})
+
+_doubtful([]) := {}
+
+_doubtful(issuers) := {
+	"doubtful": issuers,
+	"doubt": "several providers of one host are named, and which is in the role's account was not given",
+} if {
+	issuers != []
+}
+
+_named(principal) := _own("principal", {
 	"values": _federated(principal),
 	"among": _arns,
 	"partial": [arn | some arn in _federated(principal); arn in object.get(input.document, "partial", [])],
 	"role_arn": input.document.role_arn,
-	"analysis": "leaf",
-	"leaf": {
-		"claim": "iss", "provider": "", "op": "in", "negated": false, "set": "none", "many": false, "if_missing": false,
-		"values": [concat("", ["https://", _host_of(arn)]) | some arn in _federated(principal)],
-	},
 })
+
+# Hosts and paths of the providers that a principal names and the role can have.
+_hosts(principal) := {_host_of(arn) | some arn in _federated(principal); _possible(arn)}
+
+# The role has one provider of a host, and nobody says which of these it is.
+_of_several(host) if {
+	not _provider_given
+	count([arn | some arn in _arns; _host_of(arn) == host; _possible(arn)]) > 1
+}
+
+# METADATA
+# description: |
+#   Whether an ARN may be that of the provider from which a token comes: the one of the
+#   context, or one in the role's account, where that is known.
+# scope: document
+_possible(arn) if {
+	not _provider_given
+	_may_be_provider(_known_role, arn)
+}
+
+_possible(arn) if {
+	_provider_given
+	arn == input.context.provider_arn
+}
+
+_possible(arn) if {
+	_provider_given
+	arn in object.get(input.document, "partial", [])
+	_host_of(arn) == _host_of(input.context.provider_arn)
+}
+
+# An ARN is compared as it stands: one with a wildcard is nobody's, nor is a host that is not
+# built in. What a template leaves open may be any.
+_may_be_provider(_, arn) if arn in _built_in
+
+_may_be_provider(_, arn) if contains(arn, "${")
+
+_may_be_provider(role, arn) if {
+	contains(arn, ":oidc-provider/")
+	not regex.match(`[*?]`, arn)
+	not _elsewhere(_account(role), arn)
+}
+
+_elsewhere([account], arn) if _account(arn) != [account]
 
 # Whether {"AWS": "*"} admits a web identity is not documented; what cannot be read may.
 _uncertain(principal) if not is_object(principal)

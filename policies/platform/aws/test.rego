@@ -232,18 +232,10 @@ _candidates(_) := {input.context.provider_arn} if _provider_given
 _candidates(condition) := {arn |
 	some arn in condition.among
 	concat("", ["https://", _host_of(arn)]) == input.claims.iss
-	_same_account(_role_arn(condition), arn)
+	_may_be_provider(_role_arn(condition), arn)
 } if {
 	not _provider_given
 }
-
-_same_account(_, arn) if arn in _built_in
-
-_same_account(role, _) if _account(role) == []
-
-_same_account(role, arn) if _account(role) == _account(arn)
-
-_same_account(_, arn) if contains(arn, "${")
 
 test("controls", condition) := "satisfied" if _host != condition.provider
 

@@ -1,0 +1,101 @@
+package breadth_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/trustcheck/trustcheck"
+	"github.com/trustcheck/trustcheck/breadth"
+)
+
+// statement is one of a trust policy, for a provider as it is spelled.
+func statement(effect, provider, condition string) string {
+	return fmt.Sprintf(`{"Effect":%q,"Action":"sts:AssumeRoleWithWebIdentity","Principal":{"Federated":%q},"Condition":%s}`,
+		effect, provider, strings.ReplaceAll(condition, "host:", githubHost+":"))
+}
+
+func trustPolicy(statements ...string) string {
+	return `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
+}
+
+func inAccount(account string) string {
+	return "arn:aws:iam::" + account + ":oidc-provider/" + githubHost
+}
+
+const (
+	here      = "111122223333"
+	elsewhere = "999999999999"
+	mainOnly  = `{"StringEquals":{"host:sub":"repo:acme/app:ref:refs/heads/main"}}`
+	anybody   = `{"StringLike":{"host:sub":"repo:*"}}`
+	strangers = `{"StringNotLike":{"host:sub":"repo:acme/app:*"}}`
+)
+
+// trusting is a role of AWS for GitHub's tokens, meant for acme/app, with what is to be found.
+type trusting struct {
+	role    string
+	context map[string]any
+	verdict breadth.Verdict
+	// says is part of what the verdict rests on, or of why it is what it is.
+	says string
+}
+
+func (c trusting) subject(t *testing.T) breadth.Subject {
+	t.Helper()
+	bundle := openBundle(t)
+	doc, err := trustcheck.ReadDocument("role.json", []byte(c.role))
+	if err != nil {
+		t.Fatal(err)
+	}
+	subject := breadth.Subject{Limits: patient, Now: testNow, Context: c.context}
+	if subject.Role, err = bundle.Prepare(context.Background(), doc, "aws", c.context); err != nil {
+		t.Fatal(err)
+	}
+	if subject.Scope, err = breadth.ReadScope([]byte(`{"repository":"acme/app"}`)); err != nil {
+		t.Fatal(err)
+	}
+	return subject
+}
+
+func (c trusting) check(t *testing.T) {
+	t.Helper()
+	result, err := breadth.New(openBundle(t)).Analyse(context.Background(), c.subject(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := strings.Join(append(result.RestsOn, result.Why...), "\n")
+	if result.Verdict != c.verdict || !strings.Contains(said, c.says) || strings.Contains(said, "bug of trustcheck") {
+		t.Errorf("want %s and %q, got %s:\n%s", c.verdict, c.says, result.Verdict, said)
+	}
+}
+
+func TestForeignPrincipalNeitherAdmitsNorRefuses(t *testing.T) {
+	role := map[string]any{"role_arn": "arn:aws:iam::" + here + ":role/x"}
+	provider := map[string]any{"provider_arn": inAccount(here)}
+	denied := func(principal string) string {
+		return trustPolicy(statement("Allow", inAccount(here), anybody), statement("Deny", principal, strangers))
+	}
+	two := trustPolicy(statement("Allow", inAccount(here), mainOnly), statement("Allow", inAccount(elsewhere), anybody))
+	china := strings.Replace(inAccount(here), "arn:aws:", "arn:aws-cn:", 1)
+	for name, c := range map[string]trusting{
+		"denied to strangers":                      {denied(inAccount(here)), nil, breadth.Tight, ""},
+		"denied to a wildcard":                     {denied(inAccount("*")), nil, breadth.Broad, ""},
+		"denied to a wildcard, the provider given": {denied(inAccount("*")), provider, breadth.Broad, ""},
+		"denied to a bare host":                    {denied(githubHost), nil, breadth.Broad, ""},
+		"denied to another account":                {denied(inAccount(elsewhere)), role, breadth.Broad, ""},
+		"denied to one of two accounts":            {denied(inAccount(elsewhere)), nil, breadth.Undecided, "which is in the role's account was not given"},
+		"denied to another partition":              {denied(china), role, breadth.Broad, ""},
+		"allowed to a wildcard":                    {trustPolicy(statement("Allow", inAccount("*"), anybody)), nil, breadth.Dead, ""},
+		"allowed to a bare host":                   {trustPolicy(statement("Allow", githubHost, anybody)), nil, breadth.Dead, ""},
+		"allowed to another account":               {two, provider, breadth.Tight, ""},
+		"allowed to another account, by the role":  {two, role, breadth.Tight, ""},
+		"allowed to both accounts":                 {two, nil, breadth.Undecided, "which is in the role's account was not given"},
+		"the document names the role": {
+			`{"Role":{"RoleName":"x","Arn":"arn:aws:iam::` + elsewhere + `:role/x","AssumeRolePolicyDocument":` + trustPolicy(statement("Allow", inAccount(here), anybody)) + `}}`,
+			nil, breadth.Dead, "can be no provider of the role's account",
+		},
+	} {
+		t.Run(name, c.check)
+	}
+}
