@@ -13,6 +13,7 @@ import (
 
 	"github.com/trustcheck/trustcheck"
 	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/policies/platform"
 	"github.com/trustcheck/trustcheck/verifier"
 )
 
@@ -80,6 +81,9 @@ func (c *Check) Answer(ctx context.Context, number json.RawMessage, line []byte)
 		}
 	}
 	ready := c.prepare(ctx, asked)
+	if errors.Is(ready.err, platform.ErrSeveral) {
+		return nil, ready.err
+	}
 	if ready.err != nil {
 		return refused{ID: id, RoleError: ready.err.Error()}, nil
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/trustcheck/trustcheck"
 	"github.com/trustcheck/trustcheck/breadth"
 	"github.com/trustcheck/trustcheck/bundles"
+	"github.com/trustcheck/trustcheck/policies/platform"
 )
 
 // Lint answers lines of `lint --batch`.
@@ -70,6 +71,9 @@ func (l *Lint) Answer(ctx context.Context, number json.RawMessage, line []byte) 
 		return nil, err
 	}
 	ready := l.check.prepare(ctx, checkLine{Platform: asked.Platform, Role: asked.Role, Context: asked.Context})
+	if errors.Is(ready.err, platform.ErrSeveral) {
+		return nil, ready.err
+	}
 	if ready.err != nil {
 		return unreadable(id, ready.err), nil
 	}

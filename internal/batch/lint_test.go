@@ -18,6 +18,9 @@ func TestLintAnswersEveryLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	const role = `{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims_type":"glob","bound_claims":{"project_path":"%s"}}`
+	const trust = `{"RoleName":"a","AssumeRolePolicyDocument":{"Version":"2012-10-17","Statement":[{"Effect":"Allow",` +
+		`"Principal":{"Federated":"arn:aws:iam::123456789012:oidc-provider/token.actions.githubusercontent.com"},` +
+		`"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringLike":{"token.actions.githubusercontent.com:sub":"repo:*"}}}]}}`
 	line := func(id, path, rest string) string {
 		return `{"id":` + id + `,"platform":"vault","role":` + strings.ReplaceAll(role, "%s", path) + `,"issuer":"https://gitlab.com"` + rest + `}`
 	}
@@ -29,6 +32,8 @@ func TestLintAnswersEveryLine(t *testing.T) {
 		line(`"scope"`, "acme/*", `,"scope":{"namespace_path":5}`),
 		line(`"misspelt"`, "acme/*", `,"scpoe":{}`),
 		`not JSON`,
+		`{"id":"listed","role":{"Roles":[` + trust + `]},"scope":{"repository":"acme/app"}}`,
+		`{"id":"several","role":{"Roles":[` + trust + `,` + trust + `]}}`,
 	}, "\n")
 	var out bytes.Buffer
 	now := func() time.Time { return time.Unix(1_800_000_000, 0) }
@@ -36,12 +41,13 @@ func TestLintAnswersEveryLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 7 {
-		t.Fatalf("want 7 answers, got %d: %s", len(lines), out.String())
+	if len(lines) != 9 {
+		t.Fatalf("want 9 answers, got %d: %s", len(lines), out.String())
 	}
 	for i, want := range []struct{ id, verdict, attacker, inError string }{
 		{"broad", "broad", "outsider", ""}, {"tight", "tight", "", ""}, {"refused", "dead", "", ""},
 		{"unreadable", "dead", "", ""}, {"scope", "", "", "namespace_path"}, {"misspelt", "", "", "scope"}, {"", "", "", "JSON"},
+		{"listed", "broad", "outsider", ""}, {"several", "", "", "want one role, got 2"},
 	} {
 		var got struct {
 			ID        any

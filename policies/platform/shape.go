@@ -1,6 +1,7 @@
 package platform
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -11,6 +12,10 @@ import (
 func WrongShape(doc *trustcheck.Document, pointer, wanted string, got any) error {
 	return fmt.Errorf("%s:%d: %s: want %s, got %s", doc.File, doc.LineOf(pointer), Place(pointer), wanted, KindOf(got))
 }
+
+// ErrSeveral says that a document has several roles where one is asked about: that is no
+// fault of any of them.
+var ErrSeveral = errors.New("want one role")
 
 // Place spells a JSON pointer as people read it: members joined by dots.
 func Place(pointer string) string {

@@ -43,6 +43,11 @@ func recognise(doc *trustcheck.Document) bool {
 	case "aws.role", "aws_iam_role", "AWS::IAM::Role", "aws:iam/role:Role":
 		return true
 	}
+	if text, ok := doc.Value.(string); ok {
+		value, err := readPolicy(text)
+		object, ok := value.(map[string]any)
+		return err == nil && ok && holdsPolicy(object)
+	}
 	object, ok := doc.Value.(map[string]any)
 	return ok && holdsPolicy(object)
 }
@@ -72,17 +77,42 @@ func holdsPolicy(object map[string]any) bool {
 	if policyMember(object) != "" {
 		return true
 	}
-	for _, envelope := range envelopes {
-		if inner, ok := object[envelope].(map[string]any); ok {
-			return holdsPolicy(inner)
+	for _, inner := range inside(object) {
+		if holdsPolicy(inner.object) {
+			return true
 		}
 	}
 	return false
 }
 
-// envelopes are the members that a role may be wrapped in, in the order in which they are
-// looked for.
-var envelopes = []string{"Role", "role", "Properties"}
+// envelopes are the members that a role may be wrapped in, and those that list roles, in the
+// order in which they are looked for.
+var envelopes = []string{"Role", "role", "Properties", "Roles", "RoleDetailList"}
+
+// wrapped is what may be a role inside of another object, with its place there.
+type wrapped struct {
+	at     string
+	object map[string]any
+}
+
+// inside lists what the first envelope of an object holds.
+func inside(object map[string]any) []wrapped {
+	for _, envelope := range envelopes {
+		switch value := object[envelope].(type) {
+		case map[string]any:
+			return []wrapped{{"/" + envelope, value}}
+		case []any:
+			var all []wrapped
+			for i, element := range value {
+				if inner, ok := element.(map[string]any); ok {
+					all = append(all, wrapped{fmt.Sprintf("/%s/%d", envelope, i), inner})
+				}
+			}
+			return all
+		}
+	}
+	return nil
+}
 
 func policyMember(object map[string]any) string {
 	for _, name := range policyMembers {
@@ -135,6 +165,10 @@ type opened struct {
 }
 
 func open(doc *trustcheck.Document) (*opened, error) {
+	if text, ok := doc.Value.(string); ok {
+		found, err := policy(doc, "", text)
+		return &opened{policy: found}, err
+	}
 	object, ok := doc.Value.(map[string]any)
 	if !ok {
 		return nil, platform.WrongShape(doc, "", "a trust policy or a role with one", doc.Value)
@@ -142,12 +176,15 @@ func open(doc *trustcheck.Document) (*opened, error) {
 	found := &opened{}
 	for {
 		found.beside = append(found.beside, besides(object)...)
-		envelope := enveloped(object)
-		if envelope == "" {
+		inner := enveloped(object)
+		if len(inner) == 0 {
 			break
 		}
-		object = object[envelope].(map[string]any)
-		found.pointer += "/" + envelope
+		if len(inner) > 1 {
+			return nil, fmt.Errorf("%s:%d: %w, got %d", doc.File, doc.Line, platform.ErrSeveral, len(inner))
+		}
+		object = inner[0].object
+		found.pointer += inner[0].at
 	}
 	member := policyMember(object)
 	if _, bare := object["Statement"]; bare || member == "" {
@@ -161,18 +198,13 @@ func open(doc *trustcheck.Document) (*opened, error) {
 	return found, err
 }
 
-// enveloped names the member in which the role stands, empty where object is the role or the
-// policy itself.
-func enveloped(object map[string]any) string {
+// enveloped lists what may be the role inside of object, nothing where object is the role or
+// the policy itself.
+func enveloped(object map[string]any) []wrapped {
 	if _, bare := object["Statement"]; bare || policyMember(object) != "" {
-		return ""
+		return nil
 	}
-	for _, envelope := range envelopes {
-		if _, ok := object[envelope].(map[string]any); ok {
-			return envelope
-		}
-	}
-	return ""
+	return inside(object)
 }
 
 // policy reads a policy that is an object, or a text: JSON, or JSON once percent-encoded, as
