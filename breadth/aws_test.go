@@ -99,3 +99,27 @@ func TestForeignPrincipalNeitherAdmitsNorRefuses(t *testing.T) {
 		t.Run(name, c.check)
 	}
 }
+
+// with adds operators to a condition.
+func with(condition, more string) string {
+	return strings.TrimSuffix(condition, "}") + "," + strings.TrimPrefix(more, "{")
+}
+
+func (c trusting) checks(condition string) func(*testing.T) {
+	c.role = trustPolicy(statement("Allow", inAccount(here), condition))
+	return c.check
+}
+
+func TestNoTokenOfTwoAudiences(t *testing.T) {
+	wanted := with(mainOnly, `{"ForAnyValue:StringEquals":{"host:aud":"sts.amazonaws.com"}}`)
+	loose := with(anybody, `{"StringEquals":{"host:aud":"sts.amazonaws.com"}}`)
+	other, both := map[string]any{"client_ids": []any{"other"}}, map[string]any{"client_ids": []any{"other", "sts.amazonaws.com"}}
+	t.Run("no client id", trusting{"", other, breadth.Dead, ""}.checks(wanted))
+	t.Run("no client id, any subject", trusting{"", other, breadth.Dead, ""}.checks(loose))
+	t.Run("a client id", trusting{"", both, breadth.Tight, ""}.checks(wanted))
+	denied := func(audience string) string {
+		return trustPolicy(statement("Allow", inAccount(here), loose), statement("Deny", inAccount(here), `{"StringEquals":{"host:aud":"`+audience+`"}}`))
+	}
+	t.Run("denied", trusting{denied("sts.amazonaws.com"), nil, breadth.Dead, ""}.check)
+	t.Run("another denied", trusting{denied("other"), nil, breadth.Broad, ""}.check)
+}

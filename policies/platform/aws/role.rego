@@ -148,7 +148,7 @@ _token := [
 		"assumption": "the token is signed with an algorithm that STS knows: alg was not given",
 		"message": "InvalidIdentityToken: the token's algorithm is none that STS verifies",
 	}),
-	_own("token", {"analysis": "free", "message": "InvalidIdentityToken", "parts": [object.union(
+	object.union_n([_checked, _audience_read, {"parts": [object.union(
 		_own("check", {}),
 		{"claim": claim, "key": claim, "check": check, "operator": operator, "message": message},
 	) |
@@ -164,8 +164,30 @@ _token := [
 			[_tag_claim, "tags", "one value each", "the session tags are none that STS takes"],
 			[_source_claim, "source_identity", "2 to 64 characters", "the source identity is none that STS takes"],
 		]
-	]}),
+	]}]),
 ]
+
+_checked := _own("token", {"analysis": "free", "message": "InvalidIdentityToken"})
+
+# Where somebody looks at the audience, the analysis is to know that it is not empty.
+_audience_read := {"analysis": "of", "of": [_checked, _own("check", {
+	"claim": "aud",
+	"reads": "claim",
+	"key": "aud",
+	"operator": "present",
+	"analysis": "nonempty",
+	"message": "InvalidIdentityToken: Missing a required claim: aud",
+})]} if {
+	_audience_matters
+} else := {}
+
+_audience_matters if count(_clients) > 0
+
+_audience_matters if {
+	some statement in _statements
+	some [_, name, _] in _condition_keys(statement)
+	regex.match(`:o?aud\z`, _folded(name))
+}
 
 _client_ids := [object.union_n([
 	_own("client_ids", {
