@@ -139,6 +139,7 @@ type analysis struct {
 	literals                 map[string][]any
 	refs, environments       bool
 	lower                    *lowering
+	beside                   *beside
 	tables                   *tables
 	// search bounds one search, budget what is left for all.
 	search, budget int
@@ -338,10 +339,15 @@ func (a *analysis) prepare() error {
 	}
 	a.stages = ofIssuer(a.stages, a.issuer)
 	a.settle()
-	a.withCaller()
-	a.lower.given = a.keysGiven()
+	if err := a.withCaller(); err != nil {
+		return err
+	}
 	a.lower.issuer, a.lower.now, a.lower.generic = a.issuer, a.Now, a.generic
-	_, a.lower.tags = a.model.Claims["https://aws.amazon.com/tags"]
+	a.lower.mints = func(claim string) bool {
+		_, ok := a.model.Claims[claim]
+		return ok
+	}
+	a.lower.tags = a.lower.mints("https://aws.amazon.com/tags")
 	names := &a.model.Names
 	if a.scope = a.Subject.Scope; a.scope == nil {
 		a.scope = infer(a.meant(), names)
@@ -356,7 +362,7 @@ func (a *analysis) prepare() error {
 	}
 	a.unasked()
 	if a.readsNow {
-		a.rest("the rules read the time: the answer is that of " + a.Now.UTC().Format(time.RFC3339))
+		a.rest("the role reads the time: the answer is that of " + a.Now.UTC().Format(time.RFC3339))
 	}
 	if len(a.facts.Ignored) > 0 {
 		a.rest("facts that say nothing about these tokens were passed over: " + strings.Join(a.facts.Ignored, ", "))
@@ -755,7 +761,12 @@ func (a *analysis) releases() []string {
 func (a *analysis) lowerRole() error {
 	for s := range a.stages {
 		var ways [][]leaf
-		for _, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
+		a.lower.beside = a.beside
+		if s >= a.itself().to {
+			a.lower.beside = a.less.beside
+		}
+		for w, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
+			a.lower.refusal = w >= len(a.stages[s].Ways)
 			var conditions []leaf
 			for c := range way.Conditions {
 				found, err := a.lower.condition(&way.Conditions[c])
@@ -827,17 +838,12 @@ func (a *analysis) roleFormula(q *question, may bool) (node, error) {
 }
 
 // accepting is a leaf of a way in or of a refusal, where the role perhaps or surely accepts.
-// A refusal that asks for what the caller chooses may be evaded, and surely is where what
-// was chosen does not meet it; whatever else stands beside the token perhaps does.
+// A refusal that asks for what stands beside the token perhaps does not meet it.
 func (q *question) accepting(l *leaf, may, refusal bool) (node, error) {
-	switch {
-	case refusal && may && (l.assumed || l.chosen):
+	if refusal && may && l.assumed {
 		return no, nil
-	case refusal && l.chosen:
-		return truth(l.holds), nil
-	default:
-		return q.leaf(l, may != refusal)
 	}
+	return q.leaf(l, may != refusal)
 }
 
 // through says that stages let a token through: in every stage one of the ways, and every

@@ -123,3 +123,73 @@ func TestNoTokenOfTwoAudiences(t *testing.T) {
 	t.Run("denied", trusting{denied("sts.amazonaws.com"), nil, breadth.Dead, ""}.check)
 	t.Run("another denied", trusting{denied("other"), nil, breadth.Broad, ""}.check)
 }
+
+// What a key comes to that the token does not fill is Rego's to say: the analysis asks it.
+func TestRequestIsReadAsTheGateReadsIt(t *testing.T) {
+	name := func(text string) string { return `{"StringEqualsIfExists":{"sts:RoleSessionName":"` + text + `"}}` }
+	keys := func(key string, value any) map[string]any {
+		return map[string]any{"keys": map[string]any{key: value}}
+	}
+	for title, c := range map[string]struct {
+		condition string
+		trusting
+	}{
+		"no roles claim":               {with(mainOnly, `{"Bool":{"sts:RoleAuthorizedByIdp":"true"}}`), trusting{"", nil, breadth.Dead, "RoleAuthorizedByIdp"}},
+		"no roles claim wanted":        {with(mainOnly, `{"Bool":{"sts:RoleAuthorizedByIdp":"false"}}`), trusting{"", nil, breadth.Tight, ""}},
+		"a date in the past":           {with(mainOnly, `{"DateLessThan":{"aws:CurrentTime":"2020-01-01T00:00:00Z"}}`), trusting{"", nil, breadth.Dead, "CurrentTime"}},
+		"a date to come":               {with(anybody, `{"DateLessThan":{"aws:CurrentTime":"2099-01-01T00:00:00Z"}}`), trusting{"", nil, breadth.Broad, "the role reads the time: the answer is that of 2027-01-15"}},
+		"seconds to come":              {with(anybody, `{"NumericLessThan":{"aws:EpochTime":"1900000000"}}`), trusting{"", nil, breadth.Broad, ""}},
+		"TLS":                          {with(anybody, `{"Bool":{"aws:SecureTransport":"true"}}`), trusting{"", nil, breadth.Broad, "the caller uses TLS"}},
+		"the provider":                 {with(anybody, `{"StringEquals":{"aws:FederatedProvider":"`+inAccount(here)+`"}}`), trusting{"", nil, breadth.Broad, ""}},
+		"another provider":             {with(anybody, `{"StringEquals":{"aws:FederatedProvider":"`+inAccount(elsewhere)+`"}}`), trusting{"", nil, breadth.Dead, "FederatedProvider"}},
+		"a key that nobody gave":       {with(anybody, `{"StringEquals":{"aws:SourceVpc":"vpc-1"}}`), trusting{"", nil, breadth.Undecided, "put it into context.keys"}},
+		"a key that was given":         {with(anybody, `{"StringEquals":{"aws:SourceVpc":"vpc-1"}}`), trusting{"", keys("aws:sourcevpc", "vpc-1"), breadth.Broad, ""}},
+		"a key given otherwise":        {with(anybody, `{"StringEquals":{"aws:SourceVpc":"vpc-1"}}`), trusting{"", keys("aws:sourcevpc", "vpc-2"), breadth.Dead, ""}},
+		"a claim's key given":          {with(anybody, `{"StringEquals":{"host:environment":"prod"}}`), trusting{"", keys(githubHost+":environment", "test"), breadth.Dead, ""}},
+		"a claim's key taken away":     {mainOnly, trusting{"", keys(githubHost+":sub", nil), breadth.Dead, ""}},
+		"a session name":               {with(anybody, name("ci")), trusting{"", nil, breadth.Broad, "the caller chooses the session name: taken for ci"}},
+		"a session name that is given": {with(anybody, name("ci")), trusting{"", map[string]any{"role_session_name": "other"}, breadth.Dead, ""}},
+		"a session name as the actor":  {with(anybody, name("${"+githubHost+":actor}")), trusting{"", nil, breadth.Undecided, "the caller chooses it"}},
+		"main, named as the actor":     {with(mainOnly, name("${"+githubHost+":actor}")), trusting{"", nil, breadth.Tight, ""}},
+		"any network":                  {with(anybody, `{"IpAddress":{"aws:SourceIp":"0.0.0.0/0"}}`), trusting{"", nil, breadth.Broad, "the address is taken for"}},
+		"a network":                    {with(anybody, `{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`), trusting{"", nil, breadth.Undecided, ""}},
+		"a list that GitHub mints not": {with(anybody, `{"ForAllValues:StringEquals":{"host:amr":"x"}}`), trusting{"", nil, breadth.Broad, ""}},
+		"one of a list that is absent": {with(anybody, `{"ForAnyValue:StringEquals":{"host:amr":"x"}}`), trusting{"", nil, breadth.Dead, "mints no claim"}},
+	} {
+		t.Run(title, c.trusting.checks(c.condition))
+	}
+	// The caller takes whichever name lets him in.
+	t.Run("two session names", trusting{trustPolicy(statement("Allow", inAccount(here), with(mainOnly, name("one"))), statement("Allow", inAccount(here), with(anybody, name("two")))),
+		nil, breadth.Undecided, ""}.check)
+	t.Run("other session names denied", trusting{trustPolicy(statement("Allow", inAccount(here), anybody), statement("Deny", inAccount(here), `{"StringNotLike":{"sts:RoleSessionName":"ci-*"}}`)),
+		nil, breadth.Broad, "taken for ci-x"}.check)
+}
+
+func TestPolicyVariablesLeaveTheTextAround(t *testing.T) {
+	sub := func(operator, text string) string {
+		return `{"` + operator + `":{"host:sub":"` + text + `"}}`
+	}
+	given := map[string]any{"keys": map[string]any{"aws:PrincipalTag/x": "acme"}}
+	for title, c := range map[string]struct {
+		condition string
+		trusting
+	}{
+		"never a value":          {sub("StringEquals", "${aws:PrincipalTag/x}"), trusting{"", nil, breadth.Dead, ""}},
+		"never a value, negated": {sub("StringNotEquals", "${aws:PrincipalTag/x}"), trusting{"", nil, breadth.Broad, ""}},
+		"a default":              {sub("StringLike", "repo:${aws:PrincipalTag/x, 'acme'}/app:*"), trusting{"", nil, breadth.Tight, ""}},
+		"a default of the owner": {sub("StringLike", "repo:${aws:PrincipalTag/x, 'acme'}/*"), trusting{"", nil, breadth.Broad, ""}},
+		"a value after all":      {sub("StringLike", "repo:${aws:PrincipalTag/x, 'acme'}/app:*"), trusting{"", given, breadth.Undecided, "the context gives"}},
+		"the token's own ref":    {sub("StringEquals", "repo:acme/app:ref:${host:ref}"), trusting{"", nil, breadth.Tight, ""}},
+		"any owner's own ref":    {sub("StringLike", "repo:*:ref:${host:ref}"), trusting{"", nil, breadth.Undecided, "policy variable"}},
+		"the session's name":     {sub("StringLike", "repo:acme/app:${sts:RoleSessionName}"), trusting{"", nil, breadth.Tight, ""}},
+	} {
+		t.Run(title, c.trusting.checks(c.condition))
+	}
+	t.Run("all but the token's own ref denied", trusting{
+		trustPolicy(statement("Allow", inAccount(here), anybody), statement("Deny", inAccount(here), sub("StringNotLike", "repo:acme/app:ref:${host:ref}"))), nil, breadth.Tight, "",
+	}.check)
+	// Whether what is no ARN matches a negated operator, AWS does not say.
+	t.Run("denied what is no ARN", trusting{
+		trustPolicy(statement("Allow", inAccount(here), anybody), statement("Deny", inAccount(here), sub("ArnNotLike", "arn:aws:a:b:c:d"))), nil, breadth.Undecided, "",
+	}.check)
+}

@@ -188,7 +188,8 @@ type comparison struct {
 	// older says that this is the role as it was before, be it none.
 	older bool
 	// from is the first of its stages.
-	from int
+	from   int
+	beside *beside
 	// parts are those of the tokens in which the other role is broader, in words.
 	parts []string
 	// shared numbers what the analysis does not look into, by what it is: a token that has

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp/syntax"
 	"slices"
+	"strings"
 
 	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/policies/cel"
@@ -245,14 +246,20 @@ func (f *claimFormula) whole(claim string) bool {
 
 // keyLeaf is how an AWS condition describes itself; see the README of the platform.
 type keyLeaf struct {
-	Claim     string  `json:"claim"`
-	Instead   string  `json:"instead"`
-	Provider  string  `json:"provider"`
-	Op        string  `json:"op"`
-	Values    []any   `json:"values"`
-	Pattern   string  `json:"pattern"`
-	Doubtful  []any   `json:"doubtful"`
-	Doubt     string  `json:"doubt"`
+	Claim    string `json:"claim"`
+	Instead  string `json:"instead"`
+	Provider string `json:"provider"`
+	Op       string `json:"op"`
+	Values   []any  `json:"values"`
+	Pattern  string `json:"pattern"`
+	// Doubtful and Perhaps are values and a pattern that perhaps match, Doubt says why.
+	Doubtful []any  `json:"doubtful"`
+	Perhaps  string `json:"perhaps"`
+	Doubt    string `json:"doubt"`
+	// Without are keys that the context must not give, Lacks is a claim that the token must
+	// not have.
+	Without   []any   `json:"without"`
+	Lacks     string  `json:"lacks"`
 	Holds     []int   `json:"holds"`
 	Tags      bool    `json:"tags"`
 	Negated   bool    `json:"negated"`
@@ -285,7 +292,8 @@ func (l *keyLeaf) show(c *bundles.Condition) {
 	case "in":
 		c.Test, c.Values = "in", l.Values
 	case "pattern":
-		c.Test, c.Pattern = "pattern", l.Pattern
+		patterns := slices.DeleteFunc([]string{l.Pattern, l.Perhaps}, func(pattern string) bool { return pattern == "" })
+		c.Test, c.Pattern = "pattern", strings.Join(patterns, "|")
 	}
 }
 

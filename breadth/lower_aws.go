@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/trustcheck/trustcheck"
 	"github.com/trustcheck/trustcheck/breadth/language"
 	"github.com/trustcheck/trustcheck/bundles"
 )
@@ -27,10 +28,12 @@ func (l *lowering) keyed(c *bundles.Condition) (leaf, error) {
 	}
 	missing := leaf{settled: true, mayHold: read.IfMissing, holds: read.IfMissing}
 	switch {
+	case l.beside.given[keyOf(c)]:
+		return l.besides(c)
 	case l.generic && (read.Instead != "" || read.Many):
 		return l.unknown(c, "nothing is known of the issuer's other claims"), nil
-	case read.Claim == "" && l.given[foldASCII(c.Claim)]:
-		return l.unknown(c, "the context gives the key"), nil
+	case slices.ContainsFunc(textsIn(read.Without), func(key string) bool { return l.beside.given[key] }):
+		return l.unknown(c, "the context gives what a policy variable comes to"), nil
 	case read.Claim == "" && read.Tags && (l.generic || l.tags):
 		return l.unknown(c, "nothing is known of the issuer's session tags"), nil
 	case read.Claim == "":
@@ -39,8 +42,10 @@ func (l *lowering) keyed(c *bundles.Condition) (leaf, error) {
 		return l.unknown(c, "which provider's token it is was not given"), nil
 	case read.Provider != "" && read.Provider != foldASCII(strings.TrimPrefix(l.issuer, "https://")):
 		return missing, nil
-	case read.Many:
+	case read.Many && l.mints(read.Claim):
 		return l.unknown(c, "the key holds a list"), nil
+	case read.Many:
+		return missing, nil
 	}
 	if len(read.Announced) == 2 {
 		switch {
@@ -92,15 +97,14 @@ func (l *lowering) matching(c *bundles.Condition, read *keyLeaf) (matches, doubt
 			doubtful, err = l.exact(textsIn(read.Doubtful)...)
 		}
 	case "pattern":
-		matches, err = l.compile(read.Pattern)
-		if err != nil {
+		if matches, doubtful, err = l.patterns(read); err != nil {
 			break
 		}
 		switch texts := wantedTexts(c); {
 		case strings.Contains(strings.ToLower(c.Operator), "ignorecase"):
-			doubtful, err = l.beyondASCII(foldsBeyond(texts))
-		case slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, "?") }):
-			doubtful, err = l.beyondBasic(read.Pattern)
+			doubtful, err = l.also(doubtful, func() (*language.Language, error) { return l.beyondASCII(foldsBeyond(texts)) })
+		case read.Pattern != "" && slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, "?") }):
+			doubtful, err = l.also(doubtful, func() (*language.Language, error) { return l.beyondBasic(read.Pattern) })
 		}
 	case "present":
 		// Whether the key is there is settled by request.
@@ -110,6 +114,33 @@ func (l *lowering) matching(c *bundles.Condition, read *keyLeaf) (matches, doubt
 		return nil, nil, nil
 	}
 	return matches, doubtful, err
+}
+
+// patterns is the texts of a pattern, and those that match another one only, as they
+// perhaps do with what a policy variable comes to.
+func (l *lowering) patterns(read *keyLeaf) (matches, perhaps *language.Language, err error) {
+	matches, perhaps = language.None(), language.None()
+	if read.Pattern != "" {
+		if matches, err = l.compile(read.Pattern); err != nil {
+			return nil, nil, err
+		}
+	}
+	if read.Perhaps != "" {
+		if perhaps, err = l.compile(read.Perhaps); err != nil {
+			return nil, nil, err
+		}
+		perhaps, err = l.limits.Minus(l.ctx, perhaps, matches)
+	}
+	return matches, perhaps, err
+}
+
+// also adds more texts to others.
+func (l *lowering) also(texts *language.Language, more func() (*language.Language, error)) (*language.Language, error) {
+	found, err := more()
+	if err != nil || texts.Empty() {
+		return found, err
+	}
+	return l.limits.Union(l.ctx, texts, found)
 }
 
 // numbers is the plain whole numbers that compare with one of the wanted as holds says, -1
@@ -327,8 +358,6 @@ func (l *lowering) silent(c *bundles.Condition) (leaf, bool) {
 		return l.unknown(c, "a job may put session tags into its token"), true
 	case c.Name == "has_tags" || c.Name == "has_source_identity":
 		return leaf{settled: true}, true
-	case c.Name == "key" && l.caller.fits(c) != nil:
-		return leaf{settled: true, mayHold: true, holds: *l.caller.fits(c), chosen: true}, true
 	case c.Name == "key" && c.Analysis == "free":
 		return l.unknown(c, "the caller chooses it, and it was not given"), true
 	default:
@@ -336,74 +365,95 @@ func (l *lowering) silent(c *bundles.Condition) (leaf, bool) {
 	}
 }
 
-// caller is what an attacker chooses beside the token: the session's name, and with it
-// the address that the request comes from.
-type caller struct{ session, address string }
-
-// fits reports whether what the caller chooses satisfies a condition on it; nil where the
-// condition is on something else or is not understood.
-func (k caller) fits(c *bundles.Condition) *bool {
-	operator := strings.TrimSuffix(strings.ToLower(c.Operator), "ifexists")
-	var found bool
-	switch {
-	case k.session != "" && onKey(c, "sts:rolesessionname") && slices.Contains([]string{"stringequals", "stringlike", "stringnotequals", "stringnotlike"}, operator):
-		found = slices.ContainsFunc(wantedTexts(c), func(text string) bool { return sessionMatches(text, k.session, strings.HasSuffix(operator, "like")) })
-	case k.address != "" && onKey(c, "aws:sourceip") && slices.Contains([]string{"ipaddress", "notipaddress"}, operator):
-		address, err := netip.ParseAddr(k.address)
-		found = err == nil && slices.ContainsFunc(wantedTexts(c), func(text string) bool {
-			network, ok := networkOf(text)
-			return ok && network.Contains(address)
-		})
-	default:
-		return nil
-	}
-	if strings.Contains(operator, "not") {
-		found = !found
-	}
-	return &found
+// beside is what stands beside the token: the keys that the context gives, folded, those
+// that the caller chooses, and what the conditions come to that read nothing else, by their
+// place, as Rego answers for this issuer's tokens.
+type beside struct {
+	given, chosen map[string]bool
+	came          map[string]trustcheck.Reason
 }
 
-// onKey reports whether a condition of AWS is on a key, which is given folded.
-func onKey(c *bundles.Condition, key string) bool {
-	return c.Platform == "aws" && c.Name == "key" && strings.HasSuffix(strings.ToLower(c.Source), "."+key)
-}
-
-func sessionMatches(wanted, name string, glob bool) bool {
-	if !glob || strings.Contains(wanted, "${") {
-		return wanted == name
-	}
-	pattern := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(wanted))
-	return regexp.MustCompile(`\A(?s:` + pattern + `)\z`).MatchString(name)
-}
-
-func networkOf(text string) (netip.Prefix, bool) {
-	if address, err := netip.ParseAddr(text); err == nil {
-		return netip.PrefixFrom(address, address.BitLen()), true
-	}
-	network, err := netip.ParsePrefix(text)
-	return network, err == nil
-}
-
-// choose takes over the first session name and address that a condition wants, in a form
-// that a caller can send.
-func (k *caller) choose(c *bundles.Condition) {
-	positive := !strings.Contains(strings.ToLower(c.Operator), "not")
-	for _, text := range wantedTexts(c) {
-		switch {
-		case onKey(c, "sts:rolesessionname") && k.session == "":
-			if strings.HasPrefix(strings.ToLower(c.Operator), "stringlike") {
-				text = strings.NewReplacer("*", "x", "?", "x").Replace(text)
-			}
-			if positive && wellFormedSession(text) {
-				k.session = text
-			}
-		case onKey(c, "aws:sourceip") && k.address == "" && positive:
-			// Whose the addresses of a smaller network are nobody knows.
-			if network, ok := networkOf(text); ok && network.Bits() == 0 {
-				k.address = network.Addr().Next().String()
-			}
+// besides takes a condition that reads nothing of the token for what Rego says that it comes
+// to. Where the caller chooses, that is one choice of many: what it lets in gets in, but it
+// proves nothing.
+func (l *lowering) besides(c *bundles.Condition) (leaf, error) {
+	var read keyLeaf
+	if len(c.Leaf) > 0 {
+		if err := json.Unmarshal(c.Leaf, &read); err != nil {
+			return leaf{}, fmt.Errorf("%s: read the leaf: %w", said(c), err)
 		}
 	}
+	key := keyOf(c)
+	given := l.beside.given[key]
+	switch {
+	case !given && read.Lacks != "" && (l.generic || l.mints(read.Lacks)):
+		return l.unknown(c, "a token may have the claim "+read.Lacks), nil
+	case given && c.Analysis == "leaf" && (len(read.Without) > 0 || read.Perhaps != ""):
+		return l.unknown(c, "the context gives the key"), nil
+	case timeKeys[key] && !given && l.now.IsZero():
+		return l.unknown(c, "it depends on the time, which was not given"), nil
+	}
+	came := l.beside.came[c.Source]
+	satisfied := came.Status == trustcheck.Satisfied
+	switch {
+	case l.beside.chosen[key] && l.refusal:
+		// Another choice of the caller's may be one that it does not refuse.
+		found := l.unknown(c, "the caller chooses it, and it was not given")
+		found.mayHold, found.chosen = came.Status != trustcheck.Failed, true
+		return found, nil
+	case l.beside.chosen[key]:
+		found := leaf{settled: true, mayHold: true, holds: satisfied}
+		if !satisfied {
+			found = l.unknown(c, "the caller chooses it, and it was not given")
+		}
+		found.chosen = true
+		return found, nil
+	case satisfied || came.Status == trustcheck.Failed:
+		return leaf{settled: true, mayHold: satisfied, holds: satisfied}, nil
+	default:
+		return l.unknown(c, cmp.Or(came.Message, "what it comes to was not told")), nil
+	}
+}
+
+var timeKeys = map[string]bool{"aws:currenttime": true, "aws:epochtime": true}
+
+// keyOf is the key, folded, that a condition of AWS is on; "" where it is on none.
+func keyOf(c *bundles.Condition) string {
+	if c.Platform != "aws" || c.Name != "key" {
+		return ""
+	}
+	// The statement, Condition, the operator, and the key with all its dots.
+	steps := strings.SplitN(c.Source, ".", 4)
+	return foldASCII(steps[len(steps)-1])
+}
+
+// chooses is what a caller may choose, by the key: the member of the context that holds it,
+// what is said of it, and what is chosen where the role wants nothing that can be sent.
+var chooses = map[string]struct{ member, says, otherwise string }{
+	"sts:rolesessionname": {"role_session_name", "the caller chooses the session name: taken for %s", "trustcheck"},
+	"aws:sourceip":        {"source_ip", "the role lets requests come from anywhere: the address is taken for %s", ""},
+	"aws:securetransport": {"", "the caller uses TLS: aws:SecureTransport is taken for %s", "true"},
+	"aws:useragent":       {},
+	"aws:requestedregion": {},
+}
+
+// choice is what of a wanted text a caller can send for a key; "" where that is not known.
+func choice(c *bundles.Condition, text string) string {
+	switch keyOf(c) {
+	case "sts:rolesessionname":
+		if strings.HasPrefix(foldASCII(c.Operator), "string") && strings.Contains(foldASCII(c.Operator), "like") {
+			text = strings.NewReplacer("*", "x", "?", "x").Replace(text)
+		}
+		if wellFormedSession(text) {
+			return text
+		}
+	case "aws:sourceip":
+		// Whose the addresses of a smaller network are nobody knows.
+		if network, err := netip.ParsePrefix(text); err == nil && network.Bits() == 0 {
+			return network.Addr().Next().String()
+		}
+	}
+	return ""
 }
 
 // wellFormedSession reports whether STS takes a text for a session name, see
@@ -416,56 +466,88 @@ func wellFormedSession(text string) bool {
 
 // withCaller puts what the caller chooses, as the role wants it, into what is known beside
 // the token, unless it was given.
-func (a *analysis) withCaller() {
-	session, address := false, false
-	var chosen caller
-	see := func(c *bundles.Condition) {
-		session, address = session || onKey(c, "sts:rolesessionname"), address || onKey(c, "aws:sourceip")
-	}
+func (a *analysis) withCaller() error {
+	read, chosen := map[string]bool{}, map[string]string{}
 	for s := range a.stages {
-		for _, way := range a.stages[s].Ways {
-			for c := range way.Conditions {
-				chosen.choose(&way.Conditions[c])
-			}
-		}
-		for _, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
-			for c := range way.Conditions {
-				see(&way.Conditions[c])
+		for w, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
+			refusal := w >= len(a.stages[s].Ways)
+			for i := range way.Conditions {
+				c := &way.Conditions[i]
+				read[keyOf(c)] = true
+				if refusal != strings.Contains(foldASCII(c.Operator), "not") {
+					continue
+				}
+				for _, text := range wantedTexts(c) {
+					if fit := choice(c, text); fit != "" && chosen[keyOf(c)] == "" {
+						chosen[keyOf(c)] = fit
+					}
+				}
 			}
 		}
 	}
-	known := maps.Clone(a.Context)
+	var err error
+	if a.Context, a.beside, err = a.besideOf(a.Role, a.Context, read, chosen); err != nil {
+		return err
+	}
+	if a.less != nil && a.less.Role != nil {
+		a.less.Context, a.less.beside, err = a.besideOf(a.less.Role, a.less.Context, read, chosen)
+	}
+	return err
+}
+
+// besideOf adds the caller's choices to what a role's context gives, and asks the role what
+// its conditions come to with that.
+func (a *analysis) besideOf(role *bundles.Role, context map[string]any, read map[string]bool, chosen map[string]string) (map[string]any, *beside, error) {
+	found := &beside{given: map[string]bool{}, chosen: map[string]bool{}}
+	keys, _ := context["keys"].(map[string]any)
+	for key := range keys {
+		found.given[foldASCII(key)] = true
+	}
+	asked := len(keys) > 0
+	known := maps.Clone(context)
 	if known == nil {
 		known = map[string]any{}
 	}
-	take := func(there bool, member, choice, says string) string {
-		if given, ok := known[member].(string); ok {
-			return given
+	for _, key := range slices.Sorted(maps.Keys(chooses)) {
+		of := chooses[key]
+		if !read[key] || found.given[key] || of.member != "" && known[of.member] != nil {
+			continue
 		}
-		if _, given := known[member]; given || !there || choice == "" {
-			return ""
+		found.chosen[key] = true
+		fit := cmp.Or(chosen[key], of.otherwise)
+		switch {
+		case fit == "":
+			continue
+		case of.member != "":
+			known[of.member] = fit
+		default:
+			keys = maps.Clone(keys)
+			if keys == nil {
+				keys = map[string]any{}
+			}
+			keys[key] = fit
+			known["keys"] = keys
 		}
-		known[member] = choice
-		a.rest(fmt.Sprintf(says, choice))
-		return choice
+		a.rest(fmt.Sprintf(of.says, fit))
 	}
-	a.lower.caller.session = take(session, "role_session_name", cmp.Or(chosen.session, "trustcheck"), "the caller chooses the session name: taken for %s")
-	a.lower.caller.address = take(address, "source_ip", chosen.address, "the role lets requests come from anywhere: the address is taken for %s")
-	a.Context = known
-	if a.less != nil && a.less.Role != nil {
-		// It is the same caller.
-		less := maps.Clone(known)
-		maps.Copy(less, a.less.Context)
-		a.less.Context = less
+	for key := range read {
+		asked = asked || key != ""
+		a.readsNow = a.readsNow || timeKeys[key] && !found.given[key] && !a.Now.IsZero()
 	}
-}
-
-// keysGiven are the condition keys, folded, that the context has.
-func (a *analysis) keysGiven() map[string]bool {
-	keys, _ := a.Context["keys"].(map[string]any)
-	found := map[string]bool{}
-	for key := range keys {
-		found[foldASCII(key)] = true
+	if !asked {
+		return context, found, nil
 	}
-	return found
+	claims := map[string]any{}
+	if a.issuer != "" {
+		claims["iss"] = a.issuer
+	}
+	decision, err := a.decide(role, known, claims)
+	if err != nil {
+		return nil, nil, err
+	}
+	found.came = map[string]trustcheck.Reason{}
+	for _, reason := range decision.Reasons {
+		found.came[reason.Source] = reason
+	}
+	return known, found, nil
 }

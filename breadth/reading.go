@@ -34,7 +34,7 @@ type leaf struct {
 	settled        bool
 	mayHold, holds bool
 	// assumed says that a settled leaf is taken to hold: what it reads lies beside the token.
-	// chosen says that the caller chooses that, and holds whether what is chosen fits.
+	// chosen says that the caller chooses that.
 	assumed, chosen bool
 	// formula leaves are a combination of others.
 	formula *formula
@@ -60,10 +60,12 @@ type lowering struct {
 	issuer  string
 	now     time.Time
 	generic bool
-	// caller is what an attacker chooses beside the token, for AWS; given are the condition
-	// keys that the context has.
-	caller caller
-	given  map[string]bool
+	// beside is what AWS's conditions come to that read nothing of the token, mints says
+	// whether the issuer's tokens have a claim.
+	beside *beside
+	mints  func(claim string) bool
+	// refusal says that what is lowered is a condition of a refusal.
+	refusal bool
 	// terms are what is compared or put together; literals and noted the texts that role
 	// and scope name.
 	terms    []term
@@ -86,6 +88,8 @@ func (l *lowering) condition(c *bundles.Condition) (leaf, error) {
 	switch c.Analysis {
 	case "leaf":
 		return l.keyed(c)
+	case "beside":
+		return l.besides(c)
 	case "formula":
 		return l.described(c)
 	case "wish":

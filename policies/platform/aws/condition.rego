@@ -167,8 +167,10 @@ _told_when(operator, key, texts) := "unless satisfied" if {
 	count(texts) > 0
 } else := "always"
 
-# This key tells whether the token's own list names the role.
+# One key tells whether the token's own list names the role, another which provider it is.
 _with_role(key) := object.union(key, {"role_arn": input.document.role_arn}) if key.name == "sts:roleauthorizedbyidp"
+
+else := object.union(key, {"providers": [arn | some arn in _arns; _possible(arn)]}) if key.name == "aws:federatedprovider"
 
 else := key
 
@@ -379,9 +381,32 @@ _analysed(operator, key, wanted, if_missing) := {"key": key.filled.claim, "analy
 	_never_of_web_identity(key.name)
 } else := {"analysis": "leaf", "leaf": {"claim": "", "op": "never_filled", "tags": true, "if_missing": if_missing}} if {
 	_of_tags(key.name)
+} else := object.union({"analysis": "beside"}, {"leaf": {"lacks": claim} | claim := _made_of[key.name]}) if {
+	_beside_token(wanted)
 } else := {"analysis": "free"} if {
 	key.name in {"sts:rolesessionname", "aws:sourceip", "aws:useragent", "aws:requestedregion", "aws:securetransport"}
 } else := {"analysis": "unknown"}
+
+# The claim that a key beside the token turns on where the token has it.
+_made_of := {"sts:roleauthorizedbyidp": _roles}
+
+# No variable of what is wanted is filled by the token.
+_beside_token(wanted) if {
+	every list in object.get(wanted, "templates", []) {
+		every token in list {
+			_not_of_token(token)
+		}
+	}
+}
+
+_not_of_token(token) if not token.variable
+
+_not_of_token(token) if {
+	key := token.variable
+	not key.filled
+	not _of_tags(key.name)
+	not _made_of[key.name]
+}
 
 _read_as(operator, _, wanted) := {"op": "present", "values": [lower(text) | some text in wanted.values]} if {
 	operator.how == "null"
@@ -401,16 +426,109 @@ _read_as(operator, _, wanted) := {"op": "number", "values": wanted.values, "hold
 _read_as(operator, _, wanted) := {"op": "pattern", "pattern": wanted.pattern} if {
 	operator.how in {"bool", "fold", "like", "arn"}
 	_plainly(wanted)
+	not _open_for_texts(operator)
 }
 
 # What is compared with itself matches whenever it is there.
-_read_as(operator, key, wanted) := {"op": "present", "values": ["false"]} if {
+_read_as(operator, key, wanted) := {"op": "present", "values": ["false"]} if _with_itself(operator, key, wanted)
+
+# Whatever a variable comes to, the text around it stays.
+_read_as(operator, key, wanted) := object.union_n([
+	{
+		"op": "pattern",
+		"without": [token.variable.name | some list in wanted.templates; some token in list; _never_filled_variable(token)],
+	},
+	_surely_read(array.concat(
+		[pattern | pattern := wanted.pattern; pattern != _any_of([])],
+		[_any_of([text]) | some text in _texts_read(operator.how, wanted)],
+	)),
+	_perhaps_read([_around(operator.how, list) |
+		some list in wanted.templates
+		not _always(operator.how, list)
+		not _null_always(list)
+	]),
+]) if {
+	operator.how in {"exact", "fold", "like", "arn"}
+	not wanted.open
+	count(wanted.templates) > 0
+	not _with_itself(operator, key, wanted)
+	not _open_for_texts(operator)
+}
+
+# What a text that is no ARN comes to under a negated operator is not documented.
+_open_for_texts(operator) if {
+	operator.how == "arn"
+	operator.negated
+}
+
+_surely_read(patterns) := {"pattern": concat("|", patterns) | count(patterns) > 0}
+
+_perhaps_read(patterns) := {"perhaps": _any_of(patterns), "doubt": "what a policy variable comes to depends on the request"} if {
+	count(patterns) > 0
+} else := {}
+
+# What is wanted whatever the request, each as one RE2.
+_texts_read(how, wanted) := array.concat(
+	[match.quoted(text) | some text in object.get(wanted, "values", [])],
+	[_pieces(_resolved_always(list), ".*", ".") | some list in wanted.templates; _always(how, list)],
+)
+
+_with_itself(operator, key, wanted) if {
 	operator.how in {"exact", "fold", "like"}
 	not operator.negated
 	some list in wanted.templates
 	count(list) == 1
 	list[0].variable.name == key.name
 }
+
+_around(how, list) := concat("", [_piece_around(token) | some token in list]) if how in {"exact", "like", "arn"}
+
+# Folding beyond ASCII is not documented.
+_around("fold", _) := ".*"
+
+_piece_around(token) := match.quoted(token.text) if not token.variable
+
+_piece_around({"wild": _}) := ".*"
+
+_piece_around(token) := ".*" if token.variable
+
+# A variable without a value in any request, unless the context gives it one.
+_never_filled_variable(token) if {
+	token.variable.provider
+	not token.variable.filled
+}
+
+_never_filled_variable(token) if {
+	not token.variable.provider
+	_never_of_web_identity(token.variable.name)
+}
+
+_null_always(list) if {
+	some token in list
+	_never_filled_variable(token)
+	not token["default"]
+}
+
+# The text is the same for every token, and has no wildcard but those of the policy.
+_always(how, list) if {
+	how in {"exact", "like"}
+	every token in list {
+		_same_always(token)
+	}
+}
+
+_same_always(token) if not token.variable
+
+_same_always(token) if {
+	_never_filled_variable(token)
+	not regex.match(`[*?]`, token["default"])
+}
+
+_resolved_always(list) := [_default_of(token) | some token in list]
+
+_default_of(token) := token if not token.variable
+
+_default_of({"variable": _, "default": text}) := {"text": text}
 
 _plainly(wanted) if {
 	not wanted.open

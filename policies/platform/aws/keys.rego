@@ -148,6 +148,8 @@ else := _provider_state(key) if key.provider
 
 else := _authorized(_roles_claim(key)) if key.name == "sts:roleauthorizedbyidp"
 
+else := _present(_of_issuer(key)) if key.providers
+
 else := _service_state(key.name)
 
 # Keys given by the context, all readings of one folded name together.
@@ -271,6 +273,13 @@ _service["sts:rolesessionname"] := object.union({"there": true}, _from_context("
 _service["aws:sourceip"] := _from_context("source_ip")
 
 _service["aws:federatedprovider"] := _from_context("provider_arn")
+
+# The only provider of the document that the token can come from, where nobody names it.
+_of_issuer(key) := arn if {
+	not _provider_given
+	[arn] := [named | some named in key.providers; concat("", ["https://", _host_of(named)]) == input.claims.iss]
+	not contains(arn, "${")
+}
 
 _service["aws:currenttime"] := _present(time.format([_now_ns, "UTC", "2006-01-02T15:04:05Z07:00"]))
 
