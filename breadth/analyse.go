@@ -343,6 +343,7 @@ func (a *analysis) prepare() error {
 		return err
 	}
 	a.lower.issuer, a.lower.now, a.lower.generic = a.issuer, a.Now, a.generic
+	a.lower.algorithms = a.model.Algorithms
 	a.lower.mints = func(claim string) bool {
 		_, ok := a.model.Claims[claim]
 		return ok

@@ -165,6 +165,7 @@ func TestVerdictsThatWordsGetWrong(t *testing.T) {
 		"fork's merge request":            {one{bound: `{"job_project_path":"acme/app"}`, scope: app}, breadth.Broad, breadth.ForkMR},
 		"fork's merge request, elsewhere": {one{bound: `{"job_project_path":"acme/app"}`, scope: app, facts: `{"fork_pipelines":"fork"}`}, breadth.Tight, ""},
 		"merge requests are no tags":      {one{bound: `{"project_path":"acme/app","pipeline_source":"merge_request_event"}`, scope: `{"project_path":"acme/app","ref_type":"branch"}`}, breadth.Tight, ""},
+		"a source that no pipeline has":   {one{bound: `{"project_path":"acme/app","pipeline_source":"merge_request"}`, scope: app}, breadth.Dead, ""},
 		"pushes may be tags":              {one{bound: `{"project_path":"acme/app","pipeline_source":"push"}`, scope: `{"project_path":"acme/app","ref_type":"branch"}`}, breadth.Broad, breadth.Developer},
 		"a merge request of a tag":        {one{bound: `{"project_path":"acme/app","pipeline_source":"merge_request_event","ref_type":"tag"}`, scope: guarded, facts: main}, breadth.Dead, ""},
 		"a comma in a branch's name":      {one{bound: `{"project_path":"acme/app","ref":"main,develop","ref_type":"branch"}`, scope: guarded, facts: main}, breadth.Broad, breadth.Developer},

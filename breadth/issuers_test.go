@@ -249,6 +249,11 @@ func foreignRoles() []foreignRole {
 		{name: "github: a program of nobody knows whose", platform: "vault", role: vaultJWT("string", map[string]any{"actor": "acme-deploy[bot]"}),
 			scope: `{"repository_owner":"acme"}`, verdict: breadth.Undecided, says: "whose actor acme-deploy[bot] is decides",
 			attackers: and(nil, "outsider:undecided", "lookalike:undecided", "lured:undecided", "developer:undecided", "recycler:undecided")},
+		{name: "github: an algorithm that it does not sign by", platform: "vault", role: vaultJWT("glob", map[string]any{"repository": "acme*"}),
+			config: map[string]any{"bound_issuer": "https://" + gitHub, "jwt_supported_algs": []string{"ES256"}}, verdict: breadth.Dead, says: "config.jwt_supported_algs"},
+		{name: "github: one that it does, beside it", platform: "vault", role: vaultJWT("glob", map[string]any{"repository": "acme*"}), scope: `{"repository_owner":"acme"}`,
+			config: map[string]any{"bound_issuer": "https://" + gitHub, "jwt_supported_algs": []string{"ES256", "RS256"}}, verdict: breadth.Broad,
+			attackers: and(recyclable, breadth.Outsider, breadth.Lookalike, breadth.Lured, breadth.Developer)},
 		{name: "github: a person's account", platform: "vault", role: vaultJWT("string", map[string]any{"actor": "alice"}),
 			scope: `{"repository_owner":"acme"}`, verdict: breadth.Broad, attackers: and(recyclable, breadth.Lured, breadth.Developer), says: "belong to insiders"},
 

@@ -38,11 +38,13 @@ type Model struct {
 	Tenants string `json:"tenants"`
 	// Releases stand for all others in the question which claims there are: newest
 	// first, one for each version at which the model changes.
-	Releases []string          `json:"releases"`
-	Sources  map[string]string `json:"sources"`
-	Names    Parts             `json:"names"`
-	Fields   map[string]Field  `json:"fields"`
-	Claims   map[string]Claim  `json:"claims"`
+	Releases []string `json:"releases"`
+	// Algorithms are those that tokens are signed by; none where that is not known.
+	Algorithms []string          `json:"algorithms"`
+	Sources    map[string]string `json:"sources"`
+	Names      Parts             `json:"names"`
+	Fields     map[string]Field  `json:"fields"`
+	Claims     map[string]Claim  `json:"claims"`
 	// Families are claims of which there may be any number, by what their names begin with.
 	Families map[string]Claim `json:"families"`
 	Choices  []Choice         `json:"choices"`
