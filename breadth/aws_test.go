@@ -161,6 +161,8 @@ func TestRequestIsReadAsTheGateReadsIt(t *testing.T) {
 	// The caller takes whichever name lets him in.
 	t.Run("two session names", trusting{trustPolicy(statement("Allow", inAccount(here), with(mainOnly, name("one"))), statement("Allow", inAccount(here), with(anybody, name("two")))),
 		nil, breadth.Undecided, ""}.check)
+	t.Run("an address or an endpoint", trusting{trustPolicy(statement("Allow", inAccount(here), with(mainOnly, `{"IpAddress":{"aws:SourceIp":"0.0.0.0/0"}}`)),
+		statement("Allow", inAccount(here), with(anybody, `{"StringEquals":{"aws:SourceVpc":"vpc-1"}}`))), nil, breadth.Undecided, ""}.check)
 	t.Run("other session names denied", trusting{trustPolicy(statement("Allow", inAccount(here), anybody), statement("Deny", inAccount(here), `{"StringNotLike":{"sts:RoleSessionName":"ci-*"}}`)),
 		nil, breadth.Broad, "taken for ci-x"}.check)
 }

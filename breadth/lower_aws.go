@@ -530,6 +530,10 @@ func (a *analysis) besideOf(role *bundles.Role, context map[string]any, read map
 		}
 		a.rest(fmt.Sprintf(of.says, fit))
 	}
+	// Who comes through an endpoint has no such address.
+	for _, key := range []string{"aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip"} {
+		found.chosen[key] = found.chosen["aws:sourceip"] && !found.given[key]
+	}
 	for key := range read {
 		asked = asked || key != ""
 		a.readsNow = a.readsNow || timeKeys[key] && !found.given[key] && !a.Now.IsZero()
