@@ -431,7 +431,7 @@ func (a *analysis) siblings(may bool) func(*question) (node, error) {
 		if err != nil {
 			return no, err
 		}
-		paired, err := a.paired(q)
+		paired, err := a.paired(q, may)
 		return q.forms.all(under, q.forms.not(ours), q.forms.not(ids), q.forms.not(others), paired), err
 	}
 }
@@ -484,7 +484,7 @@ func (a *analysis) developers(may bool) func(*question) (node, error) {
 			}
 			level = q.forms.all(level, q.forms.not(owner))
 		}
-		paired, err := a.paired(q)
+		paired, err := a.paired(q, may)
 		return q.forms.all(ours, unprotected, level, paired), err
 	}
 }
@@ -889,7 +889,7 @@ func (a *analysis) ownWorld(q *question, may bool) (node, error) {
 		// Which of the scope's branches that is no fact says.
 		facts = no
 	}
-	paired, err := a.paired(q)
+	paired, err := a.paired(q, may)
 	return q.forms.all(q.forms.any(q.forms.not(ours), facts), paired), err
 }
 
@@ -910,7 +910,7 @@ func (a *analysis) forkWorld(q *question, may bool) (node, error) {
 		return no, err
 	}
 	if !a.tellsJobs(q) {
-		paired, err := a.paired(q)
+		paired, err := a.paired(q, may)
 		return q.forms.all(q.forms.any(q.forms.not(source), environment), paired), err
 	}
 	parent, err := a.ourParent(q, may)
@@ -934,7 +934,7 @@ func (a *analysis) forkWorld(q *question, may bool) (node, error) {
 	if err != nil {
 		return no, err
 	}
-	paired, err := a.paired(q)
+	paired, err := a.paired(q, may)
 	return q.forms.all(
 		q.forms.any(q.forms.not(source), q.forms.all(parent, ref)),
 		q.forms.any(q.forms.not(parent), environment), apart, different, paired), err
@@ -1029,7 +1029,7 @@ func (a *analysis) factsHold(q *question, may bool) (node, error) {
 }
 
 // paired says that a path and an id that the scope names together go together.
-func (a *analysis) paired(q *question) (node, error) {
+func (a *analysis) paired(q *question, may bool) (node, error) {
 	names := &a.model.Names
 	parts := []node{yes}
 	for _, circle := range a.scope.Circles {
@@ -1040,36 +1040,76 @@ func (a *analysis) paired(q *question) (node, error) {
 			{names.JobPath, names.JobID, names.Path, names.ID},
 			{names.JobGroup, names.JobGroupID, names.Group, names.GroupID},
 		} {
-			name, id := oneValue(constraints, pair.ofName, pair.ofName == names.Group), oneValue(constraints, pair.ofID, false)
+			name, id := oneValue(constraints, pair.ofName), oneValue(constraints, pair.ofID)
+			group := ""
 			if name == "" && pair.ofName == names.Group {
-				name = groupOfPaths(constraints, names.Path)
+				name, group = groupOfPaths(constraints, names.Path), oneGroup(constraints, names.Group)
 			}
-			if name == "" || id == "" || q.claims[pair.name].Absent {
+			if name == "" && group == "" || id == "" || q.claims[pair.name].Absent {
 				continue
 			}
-			here, err := q.claimIs(pair.name, true, name)
+			var part node
+			var err error
+			if name != "" {
+				part, err = q.together(pair.name, name, pair.id, id)
+			} else {
+				part, err = q.groupTogether(pair.name, group, pair.id, id, may)
+			}
 			if err != nil {
 				return no, err
 			}
-			known, err := q.claimIs(pair.id, true, id)
-			if err != nil {
-				return no, err
-			}
-			// A job need not ask for the id.
-			untold, err := q.claim(pair.id, reading{absent: true}, true)
-			if err != nil {
-				return no, err
-			}
-			parts = append(parts, q.forms.any(
-				q.forms.all(here, q.forms.any(known, untold)), q.forms.all(q.forms.not(here), q.forms.not(known))))
+			parts = append(parts, part)
 		}
 	}
 	return q.forms.all(parts...), nil
 }
 
-// oneValue is the only text that the constraints leave a claim, or ""; with groups, a
-// group of which they leave all that lies below.
-func oneValue(constraints []Constraint, claim string, groups bool) string {
+// together says that a token has both the name and the id, or neither.
+func (q *question) together(nameClaim, name, idClaim, id string) (node, error) {
+	here, err := q.claimIs(nameClaim, true, name)
+	if err != nil {
+		return no, err
+	}
+	known, err := q.claimIs(idClaim, true, id)
+	if err != nil {
+		return no, err
+	}
+	// A job need not ask for the id.
+	untold, err := q.claim(idClaim, reading{absent: true}, true)
+	return q.forms.any(
+		q.forms.all(here, q.forms.any(known, untold)), q.forms.all(q.forms.not(here), q.forms.not(known))), err
+}
+
+// groupTogether is the same for an id beside a group with all that lies below. Where groups
+// lie in groups, it is perhaps that of one further down: acme/* and 7, which is acme/team's.
+func (q *question) groupTogether(nameClaim, group, idClaim, id string, may bool) (node, error) {
+	nested, err := q.nests(nameClaim)
+	if err != nil {
+		return no, err
+	}
+	if !may || !nested {
+		return q.together(nameClaim, group, idClaim, id)
+	}
+	known, err := q.claimIs(idClaim, true, id)
+	if err != nil {
+		return no, err
+	}
+	below, err := q.claimMatches(nameClaim, `(?is)\A`+regexp.QuoteMeta(group)+`(?:/.*)?\z`, true)
+	return q.forms.any(q.forms.not(known), below), err
+}
+
+// nests reports whether a claim may hold a path of several segments.
+func (q *question) nests(claim string) (bool, error) {
+	pieces := q.pieces(claim)
+	if len(pieces) != 1 || pieces[0].Field == "" {
+		return true, nil
+	}
+	domain, err := q.domain(pieces[0].Field, false)
+	return err != nil || domain.Contains("a/b"), err
+}
+
+// oneValue is the only text that the constraints leave a claim, or "".
+func oneValue(constraints []Constraint, claim string) string {
 	for _, c := range constraints {
 		if c.Claim != claim || c.Not {
 			continue
@@ -1077,7 +1117,15 @@ func oneValue(constraints []Constraint, claim string, groups bool) string {
 		if texts := textsIn(c.Values); len(texts) == 1 && len(c.Values) == 1 && len(c.Within)+len(c.Prefixes) == 0 {
 			return texts[0]
 		}
-		if groups && len(c.Within) == 1 && len(c.Values)+len(c.Prefixes) == 0 {
+	}
+	return ""
+}
+
+// oneGroup is the group of which the constraints leave a claim all that lies below, and
+// nothing else, or "".
+func oneGroup(constraints []Constraint, claim string) string {
+	for _, c := range constraints {
+		if c.Claim == claim && !c.Not && len(c.Within) == 1 && len(c.Values)+len(c.Prefixes) == 0 {
 			return c.Within[0]
 		}
 	}

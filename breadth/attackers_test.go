@@ -223,6 +223,8 @@ func TestVerdictsThatWordsGetWrong(t *testing.T) {
 		"scope that contradicts itself":     {one{bound: `{"project_path":"acme/*"}`, scope: `{"project_path":"acme/app","namespace_path":"evil"}`}, breadth.Undecided, ""},
 		"issuer that nobody knows":          {one{bound: `{"team":"acme"}`, scope: `{"team":["acme","other"]}`, issuer: "https://issuer.example"}, breadth.Tight, ""},
 		"issuer that nobody knows, wider":   {one{bound: `{"team":"acme*"}`, scope: `{"team":"acme"}`, issuer: "https://issuer.example"}, breadth.Undecided, ""},
+		"an id of a group further down":     {one{bound: `{"namespace_path":"acme/*","namespace_id":"7"}`}, breadth.Tight, ""},
+		"an id of one of our groups":        {one{bound: `{"namespace_path":"acme"}`, scope: `{"namespace_path":"acme","namespace_id":"7"}`}, breadth.Undecided, ""},
 		"facts that fit no role": {one{bound: `{"project_path":"acme/*"}`, scope: `{"namespace_path":"acme"}`,
 			facts: `{"reusable_workflows":{"acme/ci":{"visibility":"public"}},"environments":{"x":{"protected":true}}}`}, breadth.Tight, ""},
 	} {
