@@ -350,7 +350,8 @@ func (l *lowering) compile(pattern string) (*language.Language, error) {
 }
 
 func (l *lowering) exact(values ...string) (*language.Language, error) {
-	return l.cached("in "+language.List(values...), func() (*language.Language, error) { return l.limits.Exact(l.ctx, values...) })
+	// Quoted, for a value may hold what a list ends its elements with.
+	return l.cached(fmt.Sprintf("in %q", values), func() (*language.Language, error) { return l.limits.Exact(l.ctx, values...) })
 }
 
 func (l *lowering) some(x *language.Language) (*language.Language, error) {

@@ -613,7 +613,8 @@ func (q *question) reads(pieces []issuer.Piece, wanted *language.Language, may b
 	case wanted.Everything():
 		return yes
 	}
-	key := atomKey{template: fmt.Sprint(pieces), language: wanted}
+	// Quoted, for the letters between fields are a user's where terms put them together.
+	key := atomKey{template: fmt.Sprintf("%#v", pieces), language: wanted}
 	if known, ok := q.index[key]; ok {
 		return q.forms.literal(known, false)
 	}
