@@ -337,6 +337,9 @@ func (a *analysis) prepare() error {
 	if err := a.checkScope(); err != nil {
 		return err
 	}
+	if err := a.checkTemplate(); err != nil {
+		return err
+	}
 	a.stages = ofIssuer(a.stages, a.issuer)
 	a.settle()
 	if err := a.withCaller(); err != nil {
@@ -1313,7 +1316,10 @@ func (a *analysis) doubt(possible, sure *hit, missing int) []string {
 	}
 	if possible.cover && !a.generic {
 		decides := "the fact subject_template decides"
-		if a.facts.knows("subject_template") {
+		switch {
+		case len(possible.standsFor) > 0:
+			decides = "the analysis does not spell out the subjects of the fact subject_template"
+		case a.facts.knows("subject_template"):
 			decides = "whose projects' subjects are set otherwise decides"
 		}
 		why = append(why, decides+": a token may pass whose subject is set to other components")

@@ -462,7 +462,7 @@ func (a *analysis) recyclers(may bool) func(*question) (node, error) {
 // their project is set to.
 func (a *analysis) developers(may bool) func(*question) (node, error) {
 	return func(q *question) (node, error) {
-		if q.fork || !may && (!a.usualSubject(q) || q.guarded) {
+		if q.fork || !may && (!a.usualSubject(q, may) || q.guarded) {
 			return no, nil
 		}
 		ours, err := a.tenant(q, false, false)
@@ -520,9 +520,9 @@ func (a *analysis) developerLevel(q *question, may bool) (node, error) {
 	return q.forms.any(level, absent), err
 }
 
-// usualSubject reports whether the scope's projects surely have this shape of subject:
-// the one that the fact names, or the default.
-func (a *analysis) usualSubject(q *question) bool {
+// usualSubject reports whether the scope's projects have this shape of subject: the one that
+// the fact names, or the default; perhaps one that stands for what the fact names.
+func (a *analysis) usualSubject(q *question, may bool) bool {
 	for c := range a.model.Choices {
 		choice := &a.model.Choices[c]
 		if choice.Fact == "" || !a.interesting[choice.Claim] {
@@ -532,7 +532,8 @@ func (a *analysis) usualSubject(q *question) bool {
 		if wanted == "" {
 			wanted = choice.Alternatives[0].Name
 		}
-		if q.chosen[choice.Name] != wanted && !slices.Contains(q.alike[choice.Name], wanted) {
+		usual := q.chosen[choice.Name] == wanted || slices.Contains(q.alike[choice.Name], wanted)
+		if !usual && !(may && slices.Contains(q.standsFor, choice.Name)) {
 			return false
 		}
 	}
@@ -882,7 +883,7 @@ func (a *analysis) ownWorld(q *question, may bool) (node, error) {
 	if err != nil {
 		return no, err
 	}
-	if (!may || a.facts.knows("subject_template")) && !a.usualSubject(q) {
+	if (!may || a.facts.knows("subject_template")) && !a.usualSubject(q, may) {
 		facts = no
 	}
 	if !may && q.guarded && a.refs {
@@ -923,7 +924,7 @@ func (a *analysis) forkWorld(q *question, may bool) (node, error) {
 			return no, err
 		}
 	}
-	if (!may || a.facts.knows("subject_template")) && !a.usualSubject(q) {
+	if (!may || a.facts.knows("subject_template")) && !a.usualSubject(q, may) {
 		ref = no
 	}
 	apart, err := a.apart(q)

@@ -227,6 +227,14 @@ func TestVerdictsThatWordsGetWrong(t *testing.T) {
 		"an id of one of our groups":        {one{bound: `{"namespace_path":"acme"}`, scope: `{"namespace_path":"acme","namespace_id":"7"}`}, breadth.Undecided, ""},
 		"facts that fit no role": {one{bound: `{"project_path":"acme/*"}`, scope: `{"namespace_path":"acme"}`,
 			facts: `{"reusable_workflows":{"acme/ci":{"visibility":"public"}},"environments":{"x":{"protected":true}}}`}, breadth.Tight, ""},
+		"subject of a key unlike others": {one{bound: `{"sub":"repo:acme/app:*"}`, scope: `{"repository":"acme/app","ref":"refs/heads/main"}`,
+			facts: `{"subject_template":["repo","head_ref"]}`, issuer: "https://" + gitHub}, breadth.Undecided, ""},
+		"subject of other keys": {one{bound: `{"sub":"repo:acme/app:ref:refs/heads/main"}`, scope: `{"repository":"acme/app"}`,
+			facts: `{"subject_template":["repo","head_ref"]}`, issuer: "https://" + gitHub}, breadth.Dead, ""},
+		"subject that says it twice": {one{bound: `{"sub":"repo:acme@12/app@34:*"}`, scope: `{"repository":"acme/app","ref":"refs/heads/main"}`,
+			facts: `{"subject_template":["repo","context","repository_id"]}`, issuer: "https://" + gitHub}, breadth.Undecided, ""},
+		"subject that says it twice, unread": {one{bound: `{"repository":"acme/app"}`, scope: `{"repository":"acme/app"}`,
+			facts: `{"subject_template":["repository_owner","repo","context"]}`, issuer: "https://" + gitHub}, breadth.Tight, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			result := c.analyse(t)

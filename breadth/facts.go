@@ -116,6 +116,42 @@ func (f *Facts) check() error {
 	return nil
 }
 
+// checkTemplate wants a subject template that lists what the issuer lets one list: a project
+// with any other has no tokens.
+func (a *analysis) checkTemplate() error {
+	for c := range a.model.Choices {
+		choice, list := &a.model.Choices[c], a.facts.SubjectTemplate
+		if choice.Fact != "subject_template" || len(list) == 0 || len(choice.Components) == 0 {
+			continue
+		}
+		known := slices.Collect(maps.Keys(choice.Components))
+		if choice.AnyClaim {
+			known = slices.AppendSeq(known, maps.Keys(a.model.Claims))
+		}
+		slices.Sort(known)
+		known = slices.Compact(known)
+		for _, component := range list {
+			if !slices.Contains(known, component) && !(choice.AnyClaim && a.inFamily(component)) {
+				return fmt.Errorf("facts: subject_template: want components that %s has, of %s, got %q", a.model.Title, strings.Join(known, ", "), component)
+			}
+		}
+		if len(choice.First) > 0 && !slices.Contains(choice.First, list[0]) {
+			return fmt.Errorf("facts: subject_template: want %s first, got %q", strings.Join(choice.First, " or "), list[0])
+		}
+	}
+	return nil
+}
+
+// inFamily reports whether a claim is one of those of which there may be any number.
+func (a *analysis) inFamily(claim string) bool {
+	for begins := range a.model.Families {
+		if strings.HasPrefix(claim, begins) {
+			return true
+		}
+	}
+	return false
+}
+
 // knows reports whether a fact was given.
 func (f *Facts) knows(name string) bool { return f.given[name] }
 

@@ -20,8 +20,9 @@ type variant struct {
 	fork    bool
 	cover   bool
 	guarded bool
-	// covers are the choices whose alternative covers more than the issuer mints.
-	covers []string
+	// covers are the choices whose alternative covers more than the issuer mints, standsFor
+	// those of them where it stands for what a fact tells and no shape spells.
+	covers, standsFor []string
 	// gone are claims that the release or a fact leaves out.
 	gone map[string]bool
 	// chosen holds the name of each choice's alternative, alike those of others with which
@@ -76,7 +77,7 @@ func variants(model *issuer.Model, release string, facts *Facts, interesting map
 		}
 		var next []*variant
 		for _, v := range all {
-			made := false
+			made, first := false, len(next)
 			for a := range choice.Alternatives {
 				alternative := &choice.Alternatives[a]
 				if !issuer.Within(release, alternative.Since, alternative.Until) || facts.rulesOut(alternative.Unless) {
@@ -94,15 +95,31 @@ func variants(model *issuer.Model, release string, facts *Facts, interesting map
 				// environment requires an environment.
 				shape.cover = shape.cover || shape.lacks(alternative)
 				// No tape reads a field twice; a cover stands for such subjects.
-				if choice.Orders > 0 && a > 0 && shape.repeats(choice.Claim) {
+				if relevant && choice.Orders > 0 && a > 0 && shape.repeats(choice.Claim) {
 					continue
 				}
 				next = append(next, shape)
+			}
+			if choice.Fact != "" && len(facts.SubjectTemplate) > 0 {
+				tell(next[first:], choice.Name, strings.Join(facts.SubjectTemplate, ","))
 			}
 		}
 		all = next
 	}
 	return distinct(model, all, interesting)
+}
+
+// tell lets the covers stand for what a fact tells of a choice, where none of the shapes is
+// that: GitHub's subjects may repeat head_ref, which is no field of theirs.
+func tell(shapes []*variant, choice, told string) {
+	if slices.ContainsFunc(shapes, func(v *variant) bool { return v.chosen[choice] == told }) {
+		return
+	}
+	for _, v := range shapes {
+		if slices.Contains(v.covers, choice) {
+			v.standsFor = append(slices.Clone(v.standsFor), choice)
+		}
+	}
 }
 
 // isOffered reports whether a choice has an alternative of this name in a release.
@@ -212,7 +229,7 @@ func (v *variant) with(choice *issuer.Choice, a int) *variant {
 	next := &variant{
 		claims: v.claims, set: v.set, release: v.release, gone: v.gone,
 		fork: v.fork || alternative.Fork, cover: v.cover || alternative.Cover, guarded: v.guarded || alternative.Guarded,
-		chosen: maps.Clone(v.chosen), names: v.names, covers: v.covers, finer: v.finer, finerLists: v.finerLists,
+		chosen: maps.Clone(v.chosen), names: v.names, covers: v.covers, standsFor: v.standsFor, finer: v.finer, finerLists: v.finerLists,
 	}
 	if alternative.Cover {
 		next.covers = append(slices.Clone(v.covers), choice.Name)
@@ -308,6 +325,7 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 		for name, chosen := range v.chosen {
 			like.alike[name] = append(like.alike[name], chosen)
 		}
+		like.standsFor = append(slices.Clone(like.standsFor), v.standsFor...)
 	}
 	return kept
 }

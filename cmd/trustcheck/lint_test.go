@@ -46,6 +46,8 @@ func TestLintExitsAsContracted(t *testing.T) {
 		"another issuer's claim":  {"acme/*", []string{`--scope={"any_of":[{"namespace_path":"acme"},{"repository_owner":"acme"}]}`}, exitYes, "tight"},
 		"whoever is at an issuer": {"*", []string{`--scope={"issuer":"https://gitlab.acme.example"}`, "--issuer", "https://gitlab.acme.example"}, exitYes, "medium: anyone"},
 		"facts that are none":     {"acme/*", []string{`--facts={"protected_branches":"main"}`}, exitMisused, "protected_branches"},
+		"no such component":       {"acme/*", []string{`--facts={"subject_template":["project_path","environment"]}`}, exitMisused, "deployment_tier, environment_protected,"},
+		"components out of order": {"acme/*", []string{`--facts={"subject_template":["ref","project_path"]}`}, exitMisused, "project_path or project_id first"},
 		"JSON":                    {"acme*", []string{scope, "--format", "json"}, exitNo, `"rule": "open-to-lookalikes"`},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -197,6 +197,8 @@ type Choice struct {
 	Alternatives    []Alternative     `json:"alternatives"`
 	Components      map[string]string `json:"components,omitempty"`
 	ComponentsSince map[string]string `json:"components_since,omitempty"`
+	// AnyClaim says that such a setting may list any claim besides.
+	AnyClaim bool `json:"any_claim,omitempty"`
 	// First are the components of which one must come first; any may where it is empty.
 	First []string `json:"first,omitempty"`
 	// Finer are covers, by name, that together stand for all that another one does.
