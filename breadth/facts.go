@@ -193,8 +193,9 @@ func globs(patterns []string) string {
 	return `(?s)\A(?:` + strings.Join(quoted, "|") + `)\z`
 }
 
-// segmentGlobs is the same for names by fnmatch with FNM_PATHNAME: a star and ? stop at a
-// slash, **/ is any number of segments, and brackets hold letters.
+// segmentGlobs is the same for names by Ruby's File.fnmatch with FNM_PATHNAME: a star, ?
+// and brackets stop at a slash, **/ where a segment begins is any number of them, and \ takes
+// the letter behind it as it is.
 func segmentGlobs(patterns []string) string {
 	parts := make([]string, len(patterns))
 	for i, pattern := range patterns {
@@ -205,35 +206,84 @@ func segmentGlobs(patterns []string) string {
 
 func segmentGlob(pattern string) string {
 	var made strings.Builder
-	for pattern != "" {
-		_, size := utf8.DecodeRuneInString(pattern)
-		switch letters := bracketed(pattern); {
-		case strings.HasPrefix(pattern, "**/"):
-			made.WriteString(`(?:[^/]+/)*`)
-			size = len("**/")
-		case pattern[0] == '*':
-			made.WriteString(`[^/]*`)
-		case pattern[0] == '?':
-			made.WriteString(`[^/]`)
-		case letters != "":
-			made.WriteString(letters)
-			size = len(letters)
-		default:
-			made.WriteString(regexp.QuoteMeta(pattern[:size]))
+	begins := true
+	for rest := pattern; rest != ""; {
+		escaped := rest[0] == '\\' && len(rest) > 1
+		literal := strings.TrimPrefix(rest, `\`)
+		if !escaped {
+			literal = rest
 		}
-		pattern = pattern[size:]
+		_, size := utf8.DecodeRuneInString(literal)
+		literal = literal[:size]
+		switch {
+		case begins && strings.HasPrefix(rest, "**/"):
+			made.WriteString(`(?:[^/]+/)*`)
+			rest = rest[len("**/"):]
+			continue
+		case escaped:
+			made.WriteString(regexp.QuoteMeta(literal))
+			size++
+		case rest[0] == '*':
+			made.WriteString(`[^/]*`)
+		case rest[0] == '?':
+			made.WriteString(`[^/]`)
+		case rest[0] == '[':
+			letters, length := bracketed(rest)
+			made.WriteString(letters)
+			size = length
+		default:
+			made.WriteString(regexp.QuoteMeta(literal))
+		}
+		begins = literal == "/"
+		rest = rest[size:]
 	}
 	return made.String()
 }
 
-// bracketed is the bracket expression that a pattern begins with, where it is one.
-func bracketed(pattern string) string {
-	end := strings.IndexByte(pattern, ']')
-	if pattern[0] != '[' || end < 2 || pattern[1] == '^' {
-		return ""
+// noLetter is the class of no letter at all.
+const noLetter = `[^\x00-\x{10FFFF}]`
+
+// bracketed is the RE2 of the bracket expression that a pattern begins with, and its length;
+// one that does not end matches nothing. ! negates like ^, \d is the letter d, the ends of a
+// range belong to it even the wrong way round, and ] first ends the expression.
+func bracketed(pattern string) (letters string, length int) {
+	rest := pattern[1:]
+	negated := rest != "" && (rest[0] == '!' || rest[0] == '^')
+	if negated {
+		rest = rest[1:]
 	}
-	if _, err := regexp.Compile(pattern[:end+1]); err != nil {
-		return ""
+	var class strings.Builder
+	for rest != "" && rest[0] != ']' {
+		var first, last rune
+		first, rest = bracketLetter(rest)
+		last = first
+		if strings.HasPrefix(rest, "-") && !strings.HasPrefix(rest, "-]") {
+			last, rest = bracketLetter(rest[1:])
+		}
+		for _, between := range [][2]rune{{first, min(last, '/'-1)}, {max(first, '/'+1), last}, {first, first}, {last, last}} {
+			if between[0] <= between[1] && (negated || between != [2]rune{'/', '/'}) {
+				fmt.Fprintf(&class, `\x{%X}-\x{%X}`, between[0], between[1])
+			}
+		}
 	}
-	return pattern[:end+1]
+	switch {
+	case rest == "":
+		return noLetter, len(pattern)
+	case negated:
+		letters = `[^/` + class.String() + `]`
+	case class.Len() == 0:
+		letters = noLetter
+	default:
+		letters = `[` + class.String() + `]`
+	}
+	return letters, len(pattern) - len(rest) + 1
+}
+
+// bracketLetter takes the first letter off, and the \ before it.
+func bracketLetter(text string) (rune, string) {
+	if len(text) > 1 && text[0] == '\\' {
+		text = text[1:]
+	}
+	letter, size := utf8.DecodeRuneInString(text)
+	return letter, text[size:]
 }
