@@ -5,6 +5,8 @@ import (
 	"regexp/syntax"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/trustcheck/trustcheck/breadth/language"
 	"github.com/trustcheck/trustcheck/bundles"
@@ -42,6 +44,48 @@ func (q *question) claimIs(name string, may bool, values ...any) (node, error) {
 		return no, err
 	}
 	return q.claim(name, *found, may)
+}
+
+// environmentIs says that the environment is one of these; widely one that may be, else one
+// that surely is.
+func (q *question) environmentIs(widely bool, names ...string) (node, error) {
+	text, err := q.environmentNames(names, widely)
+	if err != nil || q.model.Names.Environment == "" {
+		return no, err
+	}
+	return q.claim(q.model.Names.Environment, reading{text: text}, true)
+}
+
+// environmentNames are the texts that name one of these environments. Where case is no
+// matter, that of letters beyond ASCII may be.
+func (q *question) environmentNames(names []string, widely bool) (*language.Language, error) {
+	switch {
+	case len(names) == 0:
+		return nil, nil
+	case !q.model.Names.EnvironmentAnyCase:
+		return q.lower.exact(names...)
+	case widely:
+		return q.lower.compile(`(?is)\A(?:` + quotedAny(names) + `)\z`)
+	}
+	patterns := make([]string, len(names))
+	for i, name := range names {
+		patterns[i] = anyCaseOf(name)
+	}
+	return q.lower.compile(`(?s)\A(?:` + strings.Join(patterns, "|") + `)\z`)
+}
+
+// anyCaseOf is the pattern of a text whatever the case of its ASCII letters: (?i) takes the
+// Kelvin sign for a k.
+func anyCaseOf(text string) string {
+	var made strings.Builder
+	for _, letter := range text {
+		quoted := regexp.QuoteMeta(string(letter))
+		if letter < utf8.RuneSelf && unicode.IsLetter(letter) {
+			quoted = "[" + strings.ToLower(quoted) + strings.ToUpper(quoted) + "]"
+		}
+		made.WriteString(quoted)
+	}
+	return made.String()
 }
 
 // claimMatches says that a claim is text that matches a pattern.
@@ -82,6 +126,11 @@ func (q *question) constraint(c *Constraint, claim string, may bool) (node, erro
 		}
 		wanted.text = text
 		if wanted.list, err = q.lower.some(text); err != nil {
+			return no, err
+		}
+	}
+	if names := &q.model.Names; names.EnvironmentAnyCase && claim == names.Environment && len(c.Prefixes)+len(c.Within) == 0 {
+		if wanted.text, err = q.environmentNames(textsIn(c.Values), may != c.Not); err != nil {
 			return no, err
 		}
 	}
@@ -712,7 +761,7 @@ func (a *analysis) unprotectedEnvironment(q *question, may bool) (node, error) {
 				guardedNames = append(guardedNames, name)
 			}
 		}
-		if guarded, err = q.claimIs(names.Environment, true, anyOf(guardedNames)...); err != nil {
+		if guarded, err = q.environmentIs(!may, guardedNames...); err != nil {
 			return no, err
 		}
 	}
@@ -762,7 +811,7 @@ func (a *analysis) environmentFits(q *question, may bool) (node, error) {
 		if len(environment.Branches) == 0 {
 			continue
 		}
-		here, err := q.claimIs(names.Environment, true, name)
+		here, err := q.environmentIs(!may, name)
 		if err != nil {
 			return no, err
 		}
@@ -779,11 +828,11 @@ func (a *analysis) environmentFits(q *question, may bool) (node, error) {
 	if names.EnvironmentProtected == "" {
 		return q.forms.all(parts...), nil
 	}
-	guarded, err := q.claimIs(names.Environment, true, anyOf(guardedNames)...)
+	guarded, err := q.environmentIs(!may, guardedNames...)
 	if err != nil {
 		return no, err
 	}
-	open, err := q.claimIs(names.Environment, true, anyOf(openNames)...)
+	open, err := q.environmentIs(!may, openNames...)
 	if err != nil {
 		return no, err
 	}

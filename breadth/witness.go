@@ -32,7 +32,7 @@ func (a *analysis) token(h *hit, attacker string) (*Token, error) {
 		a.undecided("a token may pass of a fork that would be its own parent")
 		return nil, nil
 	}
-	token := &Token{Claims: claims, Inside: a.scope.admits(claims), of: h}
+	token := &Token{Claims: claims, Inside: a.scope.admits(claims, &a.model.Names), of: h}
 	if a.scope.Inferred && !a.tenants.named() {
 		token.Inside = false
 	}
@@ -376,8 +376,7 @@ func (a *analysis) unremarkable(h *hit, name string) []string {
 		return append(append(namesOf(a.tenants.paths), a.belowOf(h, name)...), "your-project")
 	case "environment":
 		return slices.DeleteFunc([]string{"x", "topic", "trustcheck-x"}, func(fresh string) bool {
-			_, known := a.facts.Environments[fresh]
-			return known
+			return slices.ContainsFunc(slices.Collect(maps.Keys(a.facts.Environments)), func(known string) bool { return strings.EqualFold(known, fresh) })
 		})
 	case "ref":
 		if h.attacker == Developer || h.attacker == ForkMR {
@@ -449,18 +448,23 @@ func plainText(text string) string {
 
 // admits reports whether claims lie in the scope. It is written apart from the formulas
 // on purpose: witnesses are held against it.
-func (s *Scope) admits(claims map[string]any) bool {
+func (s *Scope) admits(claims map[string]any, names *issuer.Parts) bool {
 	return slices.ContainsFunc(s.Circles, func(circle Circle) bool {
-		return !slices.ContainsFunc(circle, func(c Constraint) bool { return !c.admits(claims[c.Claim]) })
+		return !slices.ContainsFunc(circle, func(c Constraint) bool {
+			return !c.admits(claims[c.Claim], names.EnvironmentAnyCase && c.Claim == names.Environment)
+		})
 	})
 }
 
-func (c *Constraint) admits(value any) bool {
+func (c *Constraint) admits(value any, anyCase bool) bool {
 	values := []any{value}
 	if list, ok := value.([]any); ok {
 		values = list
 	}
-	return slices.ContainsFunc(values, c.fits) != c.Not
+	return slices.ContainsFunc(values, func(value any) bool {
+		text, isText := value.(string)
+		return c.fits(value) || anyCase && isText && slices.ContainsFunc(textsIn(c.Values), func(wanted string) bool { return strings.EqualFold(wanted, text) })
+	}) != c.Not
 }
 
 func (c *Constraint) fits(value any) bool {

@@ -96,7 +96,9 @@ type Parts struct {
 	RefSegments          bool   `json:"ref_segments"`
 	Environment          string `json:"environment"`
 	EnvironmentProtected string `json:"environment_protected"`
-	Runner               string `json:"runner"`
+	// EnvironmentAnyCase says that names which differ in case alone are one environment's.
+	EnvironmentAnyCase bool   `json:"environment_any_case"`
+	Runner             string `json:"runner"`
 	// Workflow names the workflow that runs, which may be another project's; OwnWorkflow the
 	// project's own that called it, and is the same where none was called.
 	Workflow    string `json:"workflow"`
