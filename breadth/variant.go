@@ -294,14 +294,15 @@ func (v *variant) repeats(claim string) bool {
 	return false
 }
 
-// distinct drops variants that differ in nothing that is looked at.
+// distinct drops variants that differ in nothing that is looked at, covers also from what is
+// no cover.
 func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) []*variant {
 	names := slices.Sorted(maps.Keys(interesting))
 	var kept []*variant
 	seen := map[string]*variant{}
 	for _, v := range all {
 		var key strings.Builder
-		fmt.Fprintf(&key, "%t %t;", v.fork, v.cover)
+		fmt.Fprintf(&key, "%t;", v.fork)
 		for _, name := range names {
 			claim := v.claims[name]
 			text := v.fill(claim.Text + "|" + claim.Also)
@@ -315,10 +316,13 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 			}
 			key.WriteByte(';')
 		}
-		like := seen[key.String()]
+		v.key = fmt.Sprintf("%t %s", v.cover, key.String())
+		like := seen[v.key]
+		if like == nil && v.cover {
+			like = seen["false "+key.String()]
+		}
 		if like == nil {
-			seen[key.String()] = v
-			v.key, v.alike = key.String(), map[string][]string{}
+			seen[v.key], v.alike = v, map[string][]string{}
 			kept = append(kept, v)
 			continue
 		}
