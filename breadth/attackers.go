@@ -1211,7 +1211,11 @@ func (a *analysis) assigned(q *question, beyond map[string][]any) (node, error) 
 		if err != nil {
 			return no, err
 		}
-		parts = append(parts, q.forms.not(named))
+		goesWith, err := a.goesWith(q, claim, values)
+		if err != nil {
+			return no, err
+		}
+		parts = append(parts, q.forms.any(q.forms.not(named), goesWith))
 	}
 	for claim, values := range beyond {
 		named, err := q.claimIs(claim, false, values...)
@@ -1233,6 +1237,21 @@ func (a *analysis) assigned(q *question, beyond map[string][]any) (node, error) 
 	}
 	settings, err := a.settings(q)
 	return q.forms.all(append(parts, tenants, settings)...), err
+}
+
+// goesWith says that a token has the name that goes with the only id that the role names of a
+// project or group: whoever has the id, the role admits it with that name or not at all.
+func (a *analysis) goesWith(q *question, claim string, values []any) (node, error) {
+	if len(values) != 1 {
+		return no, nil
+	}
+	switch names := &a.model.Names; claim {
+	case names.ID:
+		return a.tenant(q, false, true)
+	case names.GroupID:
+		return a.underRoots(q, a.tenants.roots(), true)
+	}
+	return no, nil
 }
 
 // runnersFit says that a runner that takes the jobs of one group alone took one of these.

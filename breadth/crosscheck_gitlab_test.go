@@ -531,7 +531,11 @@ func (l *lab) checkOwner(who string, claims map[string]any, ours, fork bool, nam
 	}
 	for _, claim := range []string{"project_id", "namespace_id", "job_project_id", "job_namespace_id"} {
 		own := strings.TrimPrefix(claim, "job_")
-		if slices.Contains(named[claim], text(claim)) && !slices.Contains(texts(l.scoped[own]), text(claim)) {
+		// Whoever has the only id that a role names, it goes with the name that the scope has.
+		paths := map[string]bool{"project_id": l.isOurs(claims, ""), "namespace_id": below(text("project_path"))}
+		settled := who == insider && len(texts(l.scoped[own])) > 0
+		if slices.Contains(named[claim], text(claim)) && !slices.Contains(texts(l.scoped[own]), text(claim)) && !settled &&
+			!(paths[claim] && len(named[claim]) == 1) {
 			return fmt.Errorf("nobody can count on %s %s", claim, text(claim))
 		}
 	}
