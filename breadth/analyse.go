@@ -106,8 +106,6 @@ type Token struct {
 	Claims map[string]any
 	Inside bool
 	Fix    string
-
-	of *hit
 }
 
 // Analyser analyses roles. It is safe for concurrent use.
@@ -147,6 +145,9 @@ type analysis struct {
 	// spelled holds, by release and choice, the subjects that a cover leaves to others.
 	spelled map[string]map[string]string
 	result  *Result
+	// hits are what the result's tokens were found by; a result holds none of it, or it would
+	// keep all of the analysis alive.
+	hits    map[*Token]*hit
 	unknown []string
 	generic bool
 	// tenanted says that the issuer is one tenant's alone.
@@ -274,6 +275,7 @@ func newAnalysis(ctx context.Context, bundle *bundles.Bundle, subject Subject) *
 		Subject: subject, ctx: ctx, bundle: bundle,
 		lower:  newLowering(ctx),
 		tables: newTables(),
+		hits:   map[*Token]*hit{},
 		search: cmp.Or(subject.Limits.Search, DefaultSearch),
 		budget: allSearches * cmp.Or(subject.Limits.Search, DefaultSearch),
 	}
@@ -293,7 +295,7 @@ func (a *analysis) detail() error {
 	if a.result.Verdict != Broad {
 		return nil
 	}
-	a.result.Regions, a.result.Complete, err = a.regions(a.result.Witness.of,
+	a.result.Regions, a.result.Complete, err = a.regions(a.hits[a.result.Witness],
 		func(q *ready) node { return q.role[must] }, circle(a.result.Attacker, true, may))
 	return err
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -164,4 +165,31 @@ func TestAPanicIsNoAnswer(t *testing.T) {
 	if why := strings.Join(result.Why, " "); !strings.Contains(why, "evaluation_failed") || len(result.Findings) != 1 {
 		t.Errorf("want the panic among the reasons, got %q and %v", why, result.Findings)
 	}
+}
+
+// What a caller keeps of many roles must not keep their analyses.
+func TestResultHoldsTheAnalysis(t *testing.T) {
+	seen := map[reflect.Type]bool{}
+	var walk func(of reflect.Type)
+	walk = func(of reflect.Type) {
+		if seen[of] {
+			return
+		}
+		seen[of] = true
+		if name := of.Name(); strings.HasSuffix(of.PkgPath(), "/breadth") && strings.ToUpper(name[:1]) != name[:1] {
+			t.Errorf("a result holds a %s", name)
+		}
+		switch of.Kind() {
+		case reflect.Pointer, reflect.Slice, reflect.Array:
+			walk(of.Elem())
+		case reflect.Map:
+			walk(of.Key())
+			walk(of.Elem())
+		case reflect.Struct:
+			for i := range of.NumField() {
+				walk(of.Field(i).Type)
+			}
+		}
+	}
+	walk(reflect.TypeFor[breadth.Result]())
 }

@@ -32,7 +32,8 @@ func (a *analysis) token(h *hit, attacker string) (*Token, error) {
 		a.undecided("a token may pass of a fork that would be its own parent")
 		return nil, nil
 	}
-	token := &Token{Claims: claims, Inside: a.scope.admits(claims, &a.model.Names), of: h}
+	token := &Token{Claims: claims, Inside: a.scope.admits(claims, &a.model.Names)}
+	a.hits[token] = h
 	if a.scope.Inferred && !a.tenants.named() {
 		token.Inside = false
 	}
