@@ -28,7 +28,10 @@ type formulas struct {
 	nodes   []form
 	index   map[string]node
 	negated map[node]node
+	// assumed is keyed by sets of settled atoms, which have numbers.
 	assumed map[assumption]node
+	sets    map[string]int32
+	key     []byte
 }
 
 type form struct {
@@ -42,9 +45,8 @@ type form struct {
 }
 
 type assumption struct {
-	in    node
-	atom  int32
-	value bool
+	in  node
+	set int32
 }
 
 func newFormulas() *formulas {
@@ -53,6 +55,7 @@ func newFormulas() *formulas {
 		index:   map[string]node{},
 		negated: map[node]node{},
 		assumed: map[assumption]node{},
+		sets:    map[string]int32{},
 	}
 }
 
@@ -99,8 +102,10 @@ func (f *formulas) join(kind kind, neutral, absorbing node, parts []node) node {
 	var support []int32
 	for _, kid := range kids {
 		support = append(support, f.nodes[kid].support...)
-		if f.nodes[kid].kind == literal && slices.Contains(kids, f.not(kid)) {
-			return absorbing
+		if f.nodes[kid].kind == literal {
+			if _, both := slices.BinarySearch(kids, f.not(kid)); both {
+				return absorbing
+			}
 		}
 	}
 	slices.Sort(support)
@@ -159,22 +164,46 @@ func (f *formulas) notEach(kids []node) []node {
 	return negated
 }
 
-// assume replaces an atom by its value.
-func (f *formulas) assume(n node, atom int32, value bool) node {
+// decided is an atom whose value is known.
+type decided struct {
+	atom  int32
+	value bool
+}
+
+// assume replaces atoms, ascending, by their values. All at once: a formula of many parts is
+// walked once.
+func (f *formulas) assume(n node, known []decided) node {
+	if len(known) == 0 {
+		return n
+	}
+	f.key = f.key[:0]
+	for _, one := range known {
+		f.key = binary.AppendUvarint(f.key, uint64(one.atom)<<1|uint64(truth(one.value)))
+	}
+	set, ok := f.sets[string(f.key)]
+	if !ok {
+		set = int32(len(f.sets))
+		f.sets[string(f.key)] = set
+	}
+	return f.replace(n, known, set)
+}
+
+func (f *formulas) replace(n node, known []decided, set int32) node {
 	found := f.nodes[n]
-	if _, reads := slices.BinarySearch(found.support, atom); !reads {
+	at := firstOf(found.support, known)
+	if at < 0 {
 		return n
 	}
 	if found.kind == literal {
-		return truth(value != found.negative)
+		return truth(known[at].value != found.negative)
 	}
-	key := assumption{n, atom, value}
-	if known, ok := f.assumed[key]; ok {
-		return known
+	key := assumption{n, set}
+	if done, ok := f.assumed[key]; ok {
+		return done
 	}
 	kids := make([]node, len(found.kids))
 	for i, kid := range found.kids {
-		kids[i] = f.assume(kid, atom, value)
+		kids[i] = f.replace(kid, known, set)
 	}
 	result := f.any(kids...)
 	if found.kind == conjunction {
@@ -182,6 +211,23 @@ func (f *formulas) assume(n node, atom int32, value bool) node {
 	}
 	f.assumed[key] = result
 	return result
+}
+
+// firstOf is where the first of the known atoms stands that a support has, or -1.
+func firstOf(support []int32, known []decided) int {
+	i := 0
+	for _, atom := range support {
+		for i < len(known) && known[i].atom < atom {
+			i++
+		}
+		if i == len(known) {
+			return -1
+		}
+		if known[i].atom == atom {
+			return i
+		}
+	}
+	return -1
 }
 
 // without is what is left of a formula when nothing is asked of some atoms: it holds

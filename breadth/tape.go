@@ -136,6 +136,8 @@ type search struct {
 	budget *int
 	// next holds the states after a letter until they are known to be new.
 	next []language.State
+	// known holds the atoms that a letter settles.
+	known []decided
 	// links holds where each step leads, once it is not nil; then all of the product is
 	// wanted, and no way through it is too dear.
 	links [][]link
@@ -157,19 +159,20 @@ func (s *search) begin(goal node) (node, []language.State) {
 // settle replaces atoms that can no longer change their minds, and returns the states of
 // those that are left.
 func (s *search) settle(form node, atoms []int32, states []language.State) (node, []language.State) {
-	settled := form
+	s.known = s.known[:0]
 	for i, atom := range atoms {
 		machine := &s.atoms[atom]
 		if machine.Dead(states[i]) {
-			settled = s.forms.assume(settled, atom, false)
+			s.known = append(s.known, decided{atom, false})
 		} else if machine.Universal(states[i]) {
-			settled = s.forms.assume(settled, atom, true)
+			s.known = append(s.known, decided{atom, true})
 		}
 	}
-	if settled == form {
+	left := s.forms.assume(form, s.known)
+	if left == form {
 		return form, states
 	}
-	return settled, s.keep(settled, atoms, states)
+	return left, s.keep(left, atoms, states)
 }
 
 func (s *search) keep(form node, atoms []int32, states []language.State) []language.State {
@@ -312,6 +315,7 @@ func (s *search) leave(here int32, m moment, cost int32) {
 	form, states := m.form, m.states
 	if m.field >= 0 {
 		states = slices.Clone(m.states)
+		s.known = s.known[:0]
 		for i, atom := range atoms {
 			machine := &s.atoms[atom]
 			if !machine.reads[m.field] {
@@ -319,9 +323,10 @@ func (s *search) leave(here int32, m moment, cost int32) {
 			}
 			states[i] = machine.Walk(states[i], machine.after[m.field])
 			if machine.last == int(m.field) {
-				form = s.forms.assume(form, atom, machine.Accepting(states[i]))
+				s.known = append(s.known, decided{atom, machine.Accepting(states[i])})
 			}
 		}
+		form = s.forms.assume(form, s.known)
 		if form != m.form {
 			states = s.keep(form, atoms, states)
 		}
