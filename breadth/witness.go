@@ -74,10 +74,12 @@ func (a *analysis) plainest(h *hit) (map[int]string, error) {
 		if _, matters := texts[i]; !matters {
 			continue
 		}
+		tried := map[string]bool{}
 		for _, candidate := range a.candidates(h, i) {
-			if !h.fields[i].domains[sure].Contains(candidate) {
+			if tried[candidate] || !h.fields[i].domains[sure].Contains(candidate) {
 				continue
 			}
+			tried[candidate] = true
 			pinned[i] = exactly(candidate)
 			found, err := a.ask(h.question, h.goal, sure, pinned)
 			if err != nil {
