@@ -857,7 +857,7 @@ func (q *question) accepting(l *leaf, may, refusal bool) (node, error) {
 func (a *analysis) through(q *question, stages stageRange, leafOf func(l *leaf, c *bundles.Condition, stage int, refusal bool) (node, error)) (node, error) {
 	var all []node
 	for s := stages.from; s < stages.to; s++ {
-		var ways []node
+		var ways, refusals []node
 		for w, conditions := range a.leaves[s] {
 			refusal := w >= len(a.stages[s].Ways)
 			parts := make([]node, len(conditions))
@@ -869,12 +869,20 @@ func (a *analysis) through(q *question, stages stageRange, leafOf func(l *leaf, 
 				parts[i] = part
 			}
 			if refusal {
-				all = append(all, q.forms.not(q.forms.all(parts...)))
+				refusals = append(refusals, q.forms.all(parts...))
 			} else {
 				ways = append(ways, q.forms.all(parts...))
 			}
 		}
-		all = append(all, q.forms.any(ways...))
+		admitted, err := q.either(ways...)
+		if err != nil {
+			return no, err
+		}
+		refused, err := q.either(refusals...)
+		if err != nil {
+			return no, err
+		}
+		all = append(all, admitted, q.forms.not(refused))
 	}
 	return q.forms.all(all...), nil
 }

@@ -159,7 +159,7 @@ func (a *analysis) inside(q *question, may bool) (node, error) {
 		}
 		circles = append(circles, q.forms.all(parts...))
 	}
-	return q.forms.any(circles...), nil
+	return q.either(circles...)
 }
 
 // tenant says that the token's project, or with job the project that the job runs in, is
@@ -188,7 +188,7 @@ func (a *analysis) tenant(q *question, job, pathsOnly bool) (node, error) {
 			circles = append(circles, q.forms.all(parts...))
 		}
 	}
-	return q.forms.any(circles...), nil
+	return q.either(circles...)
 }
 
 func jobClaim(claim string, names *issuer.Parts) string {

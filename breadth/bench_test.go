@@ -214,3 +214,83 @@ func BenchmarkPathological(b *testing.B) {
 		})
 	}
 }
+
+// manyOf are roles of so many values, subjects, statements and names of a scope, without a
+// scope where none is said.
+func manyOf(t testing.TB, bundle *bundles.Bundle, counts ...int) map[string][]breadth.Subject {
+	t.Helper()
+	all := map[string][]breadth.Subject{}
+	for _, n := range counts {
+		paths, subjects := make([]any, n), make([]any, n)
+		var statements []any
+		for i := range n {
+			paths[i] = fmt.Sprintf("acme/app%d", i)
+			subjects[i] = fmt.Sprintf("repo:acme/app%d:ref:refs/heads/main", i)
+			statements = append(statements, gitHubStatement(map[string]any{
+				"StringEquals": map[string]any{gitHub + ":aud": "sts.amazonaws.com"},
+				"StringLike":   map[string]any{gitHub + ":sub": fmt.Sprintf("repo:acme/app%d:*", i)},
+			}))
+		}
+		vault := func(wanted any, scope string) breadth.Subject {
+			subject := breadth.Subject{Issuer: "https://gitlab.com", Now: testNow, Limits: patient}
+			subject.Role = vaultRole(t, bundle, marshal(t, map[string]any{
+				"role_type": "jwt", "user_claim": "sub", "bound_audiences": []any{"v"}, "bound_claims": map[string]any{"project_path": wanted},
+			}))
+			if scope != "" {
+				read, err := breadth.ReadScope([]byte(scope))
+				if err != nil {
+					t.Fatal(err)
+				}
+				subject.Scope = read
+			}
+			return subject
+		}
+		aws := func(statements ...any) breadth.Subject {
+			doc, err := trustcheck.ReadDocument("role.json", marshal(t, map[string]any{"Version": "2012-10-17", "Statement": statements}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			role, err := bundle.Prepare(context.Background(), doc, "", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return breadth.Subject{Role: role, Now: testNow, Limits: patient}
+		}
+		listed := string(marshal(t, map[string]any{"project_path": paths}))
+		for name, subject := range map[string]breadth.Subject{
+			"paths":      vault(paths, ""),
+			"names":      vault("acme/app1", listed),
+			"subjects":   aws(gitHubStatement(map[string]any{"StringEquals": map[string]any{gitHub + ":sub": subjects}})),
+			"statements": aws(statements...),
+		} {
+			all[name] = append(all[name], subject)
+		}
+	}
+	return all
+}
+
+// gitHubStatement lets in jobs of GitHub Actions under a condition.
+func gitHubStatement(condition map[string]any) map[string]any {
+	return map[string]any{
+		"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+		"Principal": map[string]any{"Federated": "arn:aws:iam::123456789012:oidc-provider/" + gitHub},
+		"Condition": condition,
+	}
+}
+
+// BenchmarkMany measures roles and scopes that list a hundred things of a kind.
+func BenchmarkMany(b *testing.B) {
+	bundle := openBundle(b)
+	analyser := breadth.New(bundle)
+	for name, subjects := range manyOf(b, bundle, 100) {
+		b.Run("100 "+name, func(b *testing.B) {
+			start := cpu()
+			for b.Loop() {
+				if _, err := analyser.Analyse(context.Background(), subjects[0]); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64((cpu()-start).Microseconds())/1000/float64(b.N), "cpu-ms/op")
+		})
+	}
+}

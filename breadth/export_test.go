@@ -16,3 +16,29 @@ func Sandwich(a *Analyser, subject Subject) (func(claims map[string]any) (surely
 		return work.accepts(claims, false), work.accepts(claims, true)
 	}, nil
 }
+
+// Atoms is how many atoms the shape with the most of them has.
+func Atoms(a *Analyser, subject Subject) (int, error) {
+	work := newAnalysis(context.Background(), a.bundle, subject)
+	if err := work.prepare(); err != nil {
+		return 0, err
+	}
+	if err := work.build(); err != nil {
+		return 0, err
+	}
+	most := 0
+	for _, w := range work.worlds {
+		for _, q := range w.questions {
+			goals := []node{q.inside[may], q.inside[must]}
+			for _, mode := range []int{may, must} {
+				for _, attacker := range q.attackers {
+					goals = append(goals, q.forms.all(q.role[mode], attacker[mode]))
+				}
+			}
+			for _, goal := range goals {
+				most = max(most, len(q.forms.support(goal)))
+			}
+		}
+	}
+	return most, nil
+}

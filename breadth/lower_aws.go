@@ -57,6 +57,11 @@ func (l *lowering) keyed(c *bundles.Condition) (leaf, error) {
 			return l.unknown(c, "whether STS filled the key at that time is not known"), nil
 		}
 	}
+	// Statements repeat themselves, and an atom for each of their languages is dear.
+	key := fmt.Sprintf("%s %s %q", c.Leaf, c.Operator, wantedTexts(c))
+	if known, ok := l.keys[key]; ok {
+		return known, nil
+	}
 	matches, doubtful, err := l.matching(c, &read)
 	if err != nil || matches == nil {
 		return l.unknown(c, "the analysis does not know the operator"), err
@@ -70,6 +75,9 @@ func (l *lowering) keyed(c *bundles.Condition) (leaf, error) {
 	}
 	if limited(err) {
 		return l.unknown(c, err.Error()), nil
+	}
+	if err == nil {
+		l.keys[key] = found
 	}
 	return found, err
 }

@@ -56,6 +56,10 @@ type lowering struct {
 	named map[*language.Language]bool
 	// measures are the languages of the texts that are short enough for a mapping.
 	measures map[*language.Language]bool
+	// keys holds the leaves of AWS that were read, by what they say.
+	keys map[string]leaf
+	// folds holds the languages that stand for many, by what these are.
+	folds map[string][]*language.Language
 	// issuer is the token's iss, now the time of the question, generic whether nothing is
 	// known of the issuer.
 	issuer  string
@@ -79,7 +83,11 @@ type lowering struct {
 }
 
 func newLowering(ctx context.Context) *lowering {
-	return &lowering{ctx: ctx, cache: map[string]*language.Language{}, named: map[*language.Language]bool{}, measures: map[*language.Language]bool{}}
+	return &lowering{
+		ctx: ctx, cache: map[string]*language.Language{}, named: map[*language.Language]bool{},
+		measures: map[*language.Language]bool{},
+		keys:     map[string]leaf{}, folds: map[string][]*language.Language{},
+	}
 }
 
 var everything = reading{

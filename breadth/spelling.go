@@ -1,10 +1,13 @@
 package breadth
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/trustcheck/trustcheck/breadth/language"
 )
 
 // spelledAsOurs says that a name like one of the scope's but for its case is that very
@@ -30,27 +33,52 @@ func (a *analysis) spelledAsOurs(q *question, may bool) (node, error) {
 		all = append(all, spelled{claim, a.tenants.below[claim], ``})
 	}
 	for _, unique := range all {
-		if unique.claim == "" {
+		if unique.claim == "" || len(unique.values) == 0 {
 			continue
 		}
-		for _, value := range unique.values {
-			like, err := q.claimMatches(unique.claim, `(?is)\A`+regexp.QuoteMeta(value)+unique.below+`\z`, true)
+		misspelt, err := a.misspelt(unique.values, unique.below, may)
+		if err != nil {
+			return no, err
+		}
+		for _, others := range misspelt {
+			// Where it is not known how a claim reads, it is not known to be one of these.
+			other, err := q.claim(unique.claim, reading{text: others}, false)
 			if err != nil {
 				return no, err
 			}
-			// Several spellings of one name in a scope leave open which is the right one.
-			spellings := quotedAny(alike(unique.values, value))
-			if may {
-				spellings = a.tenants.spellings(value)
-			}
-			same, err := q.claimMatches(unique.claim, `(?s)\A(?:`+spellings+`)`+unique.below+`\z`, true)
-			if err != nil {
-				return no, err
-			}
-			parts = append(parts, q.forms.any(q.forms.not(like), same))
+			parts = append(parts, q.forms.not(other))
 		}
 	}
 	return q.forms.all(parts...), nil
+}
+
+// misspelt are the texts that are like one of the names but for their case, and are spelled
+// as the scope spells it nowhere: as few languages as there can be, for each costs an atom.
+func (a *analysis) misspelt(names []string, below string, may bool) ([]*language.Language, error) {
+	return a.lower.folded(fmt.Sprintf("misspelt %t %s %q", may, below, names), func() ([]*language.Language, error) {
+		var all []*language.Language
+		for _, name := range names {
+			like, err := a.lower.compile(`(?is)\A` + regexp.QuoteMeta(name) + below + `\z`)
+			if err != nil {
+				return nil, err
+			}
+			// Several spellings of one name in a scope leave open which is the right one.
+			spellings := quotedAny(alike(names, name))
+			if may {
+				spellings = a.tenants.spellings(name)
+			}
+			same, err := a.lower.compile(`(?s)\A(?:` + spellings + `)` + below + `\z`)
+			if err != nil {
+				return nil, err
+			}
+			others, err := a.lower.limits.Minus(a.lower.ctx, like, same)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, others)
+		}
+		return all, nil
+	})
 }
 
 // alike are the texts that differ from one in case alone.

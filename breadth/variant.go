@@ -360,6 +360,10 @@ type question struct {
 	issuer string
 	order  map[string]int
 	index  map[atomKey]int32
+	// filled holds the pieces of templates, which are asked for again and again.
+	filled map[string][]issuer.Piece
+	// asked are the atoms' templates and languages, in their order.
+	asked []asked
 	// languages are those of the domains and atoms.
 	languages []*language.Language
 	unordered bool
@@ -368,6 +372,12 @@ type question struct {
 type atomKey struct {
 	template string
 	language *language.Language
+}
+
+// asked is what an atom asks: that the text of a template is a member of a language.
+type asked struct {
+	atomKey
+	pieces []issuer.Piece
 }
 
 func newQuestion(v *variant, model *issuer.Model, issuerURL string, lower *lowering, interesting map[string]bool) (*question, error) {
@@ -471,12 +481,19 @@ func (q *question) pieces(name string) []issuer.Piece {
 func (q *question) also(name string) []issuer.Piece { return q.written(q.claims[name].Also) }
 
 func (q *question) written(template string) []issuer.Piece {
-	template = q.fill(template)
-	if q.issuer != "" {
-		template = strings.ReplaceAll(template, "{issuer}", q.issuer)
-		template = strings.ReplaceAll(template, "{host}", strings.TrimPrefix(strings.TrimPrefix(q.issuer, "https://"), "http://"))
+	if known, ok := q.filled[template]; ok {
+		return known
 	}
-	return issuer.Pieces(template)
+	text := q.fill(template)
+	if q.issuer != "" {
+		text = strings.ReplaceAll(text, "{issuer}", q.issuer)
+		text = strings.ReplaceAll(text, "{host}", strings.TrimPrefix(strings.TrimPrefix(q.issuer, "https://"), "http://"))
+	}
+	if q.filled == nil {
+		q.filled = map[string][]issuer.Piece{}
+	}
+	q.filled[template] = issuer.Pieces(text)
+	return q.filled[template]
 }
 
 // leaf is a leaf as a formula over the tape: over the values that perhaps satisfy it, or
@@ -662,6 +679,7 @@ func (q *question) reads(pieces []issuer.Piece, wanted *language.Language, may b
 		return truth(wanted.Accepting(a.start))
 	}
 	q.atoms = append(q.atoms, a)
+	q.asked = append(q.asked, asked{key, pieces})
 	q.languages = append(q.languages, wanted)
 	q.index[key] = int32(len(q.atoms) - 1)
 	return q.forms.literal(int32(len(q.atoms)-1), false)
