@@ -456,10 +456,13 @@ func (a *analysis) own(names *issuer.Parts) {
 }
 
 // literal notes a value that nobody chooses, and that the scope does not give to a tenant.
-// Accounts are insiders'.
+// Accounts are insiders', but for those of programs.
 func (a *analysis) literal(claim string, value any) {
-	text := fmt.Sprint(value)
-	if _, known := a.facts.Runners[text]; known && claim == a.model.Names.Runner || slices.Contains(a.model.Names.Persons, claim) {
+	text, names := fmt.Sprint(value), &a.model.Names
+	if slices.Contains(names.Persons, claim) && !names.IsApp(text) {
+		return
+	}
+	if _, known := a.facts.Runners[text]; known && claim == names.Runner {
 		return
 	}
 	if !slices.Contains(a.idsOf(claim), text) && !slices.Contains(a.literals[claim], value) {
