@@ -331,7 +331,7 @@ func (a *analysis) prepare() error {
 	}
 	a.result = newResult()
 	if a.facts = a.Facts; a.facts == nil {
-		a.facts, _ = ReadFacts(nil)
+		a.facts = &Facts{}
 	}
 	if err := a.identify(); err != nil {
 		return err
@@ -1250,7 +1250,7 @@ func (a *analysis) tight() {
 	a.result.Verdict = Tight
 	a.rest(fmt.Sprintf("the model of %s as of %s: no other claims, shapes and letters than it has", a.model.Title, a.model.AsOf))
 	for _, name := range a.neededFacts() {
-		a.rest(fmt.Sprintf("the fact %s: %s", name, spelled(a.facts.plain[name])))
+		a.rest(fmt.Sprintf("the fact %s: %s", name, spelled(a.facts.members()[name])))
 	}
 	if a.result.Attackers[ForkMR] == Undecided && !a.facts.knows("fork_pipelines") {
 		a.rest("whether builds of strangers' forks get tokens: the fact fork_pipelines was not given")

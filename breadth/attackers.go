@@ -665,7 +665,7 @@ func (a *analysis) refFits(q *question, protected, may bool) (node, error) {
 		}
 		fits := truth(may)
 		switch {
-		case a.facts.knows(kind.fact):
+		case a.facts.knows(kind.fact), a.takenForOpen(&kind):
 			if fits, err = a.onRef(q, kind.claim, kind.prefix, kind.patterns); err != nil {
 				return no, err
 			}
@@ -684,6 +684,12 @@ func (a *analysis) refFits(q *question, protected, may bool) (node, error) {
 		kinds = append(kinds, q.forms.not(q.forms.any(known...)))
 	}
 	return q.forms.any(kinds...), nil
+}
+
+// takenForOpen reports whether refs of a kind are taken for unprotected: tags that were not
+// given beside branches.
+func (a *analysis) takenForOpen(kind *refKind) bool {
+	return kind.fact == "protected_tags" && !a.facts.knows(kind.fact) && a.facts.knows("protected_branches")
 }
 
 // refKind is a kind of refs: the claim that has them, how they begin there, and the fact

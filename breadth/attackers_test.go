@@ -420,9 +420,23 @@ func TestScopeAndFactsAreReadStrictly(t *testing.T) {
 			t.Errorf("scope %s: want an error", wrong)
 		}
 	}
-	for _, wrong := range []string{`[]`, `{"protected_branches":"main"}`, `{"registration":"maybe"}`, `{"issuer_version":"new"}`} {
-		if _, err := breadth.ReadFacts([]byte(wrong)); err == nil {
-			t.Errorf("facts %s: want an error", wrong)
+	for wrong, says := range map[string]string{
+		`[]`:                                                `facts: want an object, got []`,
+		`{"protected_branches":"main"}`:                     `facts: protected_branches: want a list of texts, got "main"`,
+		`{"protected_tags":["v*",1]}`:                       `facts: protected_tags[1]: want a text, got 1`,
+		`{"registration":"maybe"}`:                          `facts: registration: want open or closed, got "maybe"`,
+		`{"issuer_version":"new"}`:                          `facts: issuer_version: want a version such as 18.9, got "new"`,
+		`{"groups_direct":"no"}`:                            `facts: groups_direct: want true or false, got "no"`,
+		`{"environments":["production"]}`:                   `facts: environments: want an object, got ["production"]`,
+		`{"environments":{"production":"protected"}}`:       `facts: environments["production"]: want an object, got "protected"`,
+		`{"environments":{"production":{"protectd":true}}}`: `facts: environments["production"]: want no members but protected and branches, got "protectd"`,
+		`{"environments":{"x":{"branches":"main"}}}`:        `facts: environments["x"].branches: want a list of texts, got "main"`,
+		`{"runners":{"7":{"scop":"acme"}}}`:                 `facts: runners["7"]: want no members but scope, got "scop"`,
+		`{"reusable_workflows":{"acme/ci":{}}}`:             `facts: reusable_workflows["acme/ci"].visibility: want public, internal or private, got null`,
+		`{"registration":"maybe","fork_pipelines":"none"}`:  `facts: fork_pipelines: want parent or fork, got "none"`,
+	} {
+		if _, err := breadth.ReadFacts([]byte(wrong)); err == nil || err.Error() != says {
+			t.Errorf("facts %s: want the error %q, got %v", wrong, says, err)
 		}
 	}
 	scope, err := breadth.ReadScope([]byte(`{"namespace_path":"acme/","any_of":[{"ref":"main"},{"ref":["v1","v2"]}]}`))
@@ -431,5 +445,33 @@ func TestScopeAndFactsAreReadStrictly(t *testing.T) {
 	}
 	if got := scope.String(); got != `{"any_of":[{"namespace_path":"acme","ref":"main"},{"namespace_path":"acme","ref":["v1","v2"]}]}` {
 		t.Errorf("got %s", got)
+	}
+}
+
+// Facts need not be read from JSON: what a field holds is known.
+func TestFactsInGoAreNotKnown(t *testing.T) {
+	bundle := openBundle(t)
+	role := []byte(`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"project_path":"acme/app","ref":"main","ref_type":"branch"}}`)
+	scope, err := breadth.ReadScope([]byte(`{"project_path":"acme/app","ref_protected":"true"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		facts *breadth.Facts
+		want  breadth.Verdict
+	}{
+		{&breadth.Facts{ProtectedBranches: []string{"main"}}, breadth.Tight},
+		{&breadth.Facts{ProtectedBranches: []string{}}, breadth.Broad},
+		{&breadth.Facts{}, breadth.Undecided},
+		{nil, breadth.Undecided},
+	} {
+		subject := breadth.Subject{Limits: patient, Role: vaultRole(t, bundle, role), Issuer: "https://gitlab.com", Scope: scope, Facts: c.facts, Now: testNow}
+		result, err := breadth.New(bundle).Analyse(context.Background(), subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result.Verdict != c.want {
+			t.Errorf("%+v: want %s, got %s: %q", c.facts, c.want, result.Verdict, result.Why)
+		}
 	}
 }

@@ -12,11 +12,11 @@ import (
 )
 
 // Facts narrow what an issuer can mint, and say what is protected in the projects of the
-// scope. What is not given is unknown; a list that is given as null is empty.
+// scope. What is nil or empty is unknown; a list that is there and empty is known to be so.
 type Facts struct {
 	// ProtectedBranches and ProtectedTags are names and patterns with the wildcard *.
-	// Tags that are not given beside given branches are none: GitLab protects no tag by
-	// default.
+	// Tags that are not given beside given branches are taken for none where a witness needs
+	// one: GitLab protects no tag by default.
 	ProtectedBranches []string
 	ProtectedTags     []string
 	Environments      map[string]Environment
@@ -29,8 +29,6 @@ type Facts struct {
 	// ReusableWorkflows are the repositories, as owner/name, whose workflows others call.
 	ReusableWorkflows map[string]Workflows
 
-	given map[string]bool
-	plain map[string]any
 	// Ignored are members that say nothing about this issuer's tokens.
 	Ignored []string
 }
@@ -39,7 +37,7 @@ type Facts struct {
 // are the only ones that may deploy to it.
 type Environment struct {
 	Protected bool     `json:"protected"`
-	Branches  []string `json:"branches"`
+	Branches  []string `json:"branches,omitempty"`
 }
 
 // Runner is a runner; Scope is the group or project whose jobs alone it takes.
@@ -54,66 +52,223 @@ type Workflows struct {
 	Visibility string `json:"visibility"`
 }
 
-// ReadFacts reads facts from JSON. An error names the member, what came and what was
-// wanted.
+// ReadFacts reads facts from JSON; a list or an object that is null is empty. An error names
+// the member, what came and what was wanted.
 func ReadFacts(text []byte) (*Facts, error) {
-	facts := &Facts{given: map[string]bool{}, plain: map[string]any{}}
+	facts := &Facts{}
 	if len(text) == 0 {
 		return facts, nil
 	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(text, &members); err != nil {
+	var came any
+	if err := json.Unmarshal(text, &came); err != nil {
 		return nil, fmt.Errorf("facts: want an object: %w", err)
 	}
-	known := map[string]any{
-		"protected_branches": &facts.ProtectedBranches, "protected_tags": &facts.ProtectedTags,
-		"environments": &facts.Environments, "registration": &facts.Registration,
-		"fork_pipelines": &facts.ForkPipelines, "subject_template": &facts.SubjectTemplate,
-		"issuer_version": &facts.IssuerVersion, "groups_direct": &facts.GroupsDirect, "runners": &facts.Runners,
-		"reusable_workflows": &facts.ReusableWorkflows,
+	members, ok := came.(map[string]any)
+	if !ok && came != nil {
+		return nil, fmt.Errorf("facts: want an object, got %s", spelled(came))
 	}
+	r := &factReader{}
 	for _, name := range slices.Sorted(maps.Keys(members)) {
-		into, ok := known[name]
-		if !ok {
+		if !facts.take(r, name, members[name]) {
 			facts.Ignored = append(facts.Ignored, name)
-			continue
 		}
-		if err := json.Unmarshal(members[name], into); err != nil {
-			return nil, fmt.Errorf("facts: %s: %w", name, err)
+		if r.err != nil {
+			return nil, r.err
 		}
-		facts.given[name] = true
-		var plain any
-		if err := json.Unmarshal(members[name], &plain); err != nil {
-			return nil, fmt.Errorf("facts: %s: %w", name, err)
-		}
-		facts.plain[name] = plain
-	}
-	if err := facts.check(); err != nil {
-		return nil, err
-	}
-	if facts.given["protected_branches"] {
-		facts.given["protected_tags"] = true
 	}
 	return facts, nil
 }
 
-func (f *Facts) check() error {
-	for name, allowed := range map[string][]string{
-		"registration": {"", "open", "closed"}, "fork_pipelines": {"", "parent", "fork"},
+// take takes over a member; false where there is no such fact.
+func (f *Facts) take(r *factReader, name string, value any) bool {
+	switch name {
+	case "protected_branches":
+		f.ProtectedBranches = r.texts(name, value)
+	case "protected_tags":
+		f.ProtectedTags = r.texts(name, value)
+	case "subject_template":
+		f.SubjectTemplate = r.texts(name, value)
+	case "registration":
+		f.Registration = r.oneOf(name, value, "open", "closed")
+	case "fork_pipelines":
+		f.ForkPipelines = r.oneOf(name, value, "parent", "fork")
+	case "issuer_version":
+		if f.IssuerVersion = r.text(name, value); f.IssuerVersion != "" && !regexp.MustCompile(`^[0-9]+(\.[0-9]+)*`).MatchString(f.IssuerVersion) {
+			r.want(name, "a version such as 18.9", value)
+		}
+	case "groups_direct":
+		if value != nil {
+			told := r.boolean(name, value)
+			f.GroupsDirect = &told
+		}
+	case "environments":
+		f.Environments = map[string]Environment{}
+		r.each(name, value, []string{"protected", "branches"}, func(of, place string, members map[string]any) {
+			f.Environments[of] = Environment{r.boolean(place+".protected", members["protected"]), r.texts(place+".branches", members["branches"])}
+		})
+	case "runners":
+		f.Runners = map[string]Runner{}
+		r.each(name, value, []string{"scope"}, func(of, place string, members map[string]any) {
+			f.Runners[of] = Runner{r.text(place+".scope", members["scope"])}
+		})
+	case "reusable_workflows":
+		f.ReusableWorkflows = map[string]Workflows{}
+		r.each(name, value, []string{"visibility"}, func(of, place string, members map[string]any) {
+			f.ReusableWorkflows[of] = Workflows{r.oneOf(place+".visibility", members["visibility"], "public", "internal", "private")}
+			if members["visibility"] == nil || members["visibility"] == "" {
+				r.want(place+".visibility", "public, internal or private", members["visibility"])
+			}
+		})
+	default:
+		return false
+	}
+	return true
+}
+
+// factReader reads the values of facts, and keeps the first error.
+type factReader struct{ err error }
+
+func (r *factReader) want(place, wanted string, came any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("facts: %s: want %s, got %s", place, wanted, spelled(came))
+	}
+}
+
+func (r *factReader) texts(place string, value any) []string {
+	list, ok := value.([]any)
+	if !ok && value != nil {
+		r.want(place, "a list of texts", value)
+	}
+	texts := []string{}
+	for i, one := range list {
+		text, ok := one.(string)
+		if !ok {
+			r.want(fmt.Sprintf("%s[%d]", place, i), "a text", one)
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+func (r *factReader) text(place string, value any) string {
+	text, ok := value.(string)
+	if !ok && value != nil {
+		r.want(place, "a text", value)
+	}
+	return text
+}
+
+func (r *factReader) boolean(place string, value any) bool {
+	told, ok := value.(bool)
+	if !ok && value != nil {
+		r.want(place, "true or false", value)
+	}
+	return told
+}
+
+func (r *factReader) oneOf(place string, value any, allowed ...string) string {
+	text, ok := value.(string)
+	if (!ok && value != nil) || (text != "" && !slices.Contains(allowed, text)) {
+		last := len(allowed) - 1
+		r.want(place, strings.Join(allowed[:last], ", ")+" or "+allowed[last], value)
+	}
+	return text
+}
+
+// each visits the objects of an object by their names.
+func (r *factReader) each(name string, value any, known []string, visit func(of, place string, members map[string]any)) {
+	all, ok := value.(map[string]any)
+	if !ok && value != nil {
+		r.want(name, "an object", value)
+	}
+	for _, of := range slices.Sorted(maps.Keys(all)) {
+		place := fmt.Sprintf("%s[%q]", name, of)
+		members, ok := all[of].(map[string]any)
+		if !ok && all[of] != nil {
+			r.want(place, "an object", all[of])
+		}
+		for _, member := range slices.Sorted(maps.Keys(members)) {
+			if !slices.Contains(known, member) {
+				r.want(place, "no members but "+strings.Join(known, " and "), member)
+			}
+		}
+		visit(of, place, members)
+	}
+}
+
+// members are the facts that are known, by name.
+func (f *Facts) members() map[string]any {
+	all := map[string]any{}
+	for name, fact := range map[string]struct {
+		known bool
+		value any
+	}{
+		"protected_branches": {f.ProtectedBranches != nil, f.ProtectedBranches},
+		"protected_tags":     {f.ProtectedTags != nil, f.ProtectedTags},
+		"environments":       {f.Environments != nil, f.Environments},
+		"registration":       {f.Registration != "", f.Registration},
+		"fork_pipelines":     {f.ForkPipelines != "", f.ForkPipelines},
+		"subject_template":   {f.SubjectTemplate != nil, f.SubjectTemplate},
+		"issuer_version":     {f.IssuerVersion != "", f.IssuerVersion},
+		"runners":            {f.Runners != nil, f.Runners},
+		"reusable_workflows": {f.ReusableWorkflows != nil, f.ReusableWorkflows},
 	} {
-		if got, _ := f.plain[name].(string); !slices.Contains(allowed, got) {
-			return fmt.Errorf("facts: %s: want %s, got %q", name, strings.Join(allowed[1:], " or "), got)
+		if fact.known {
+			all[name] = fact.value
 		}
 	}
-	for _, repository := range slices.Sorted(maps.Keys(f.ReusableWorkflows)) {
-		if got := f.ReusableWorkflows[repository].Visibility; !slices.Contains([]string{"public", "internal", "private"}, got) {
-			return fmt.Errorf("facts: reusable_workflows: %s: want the visibility public, internal or private, got %q", repository, got)
+	if f.GroupsDirect != nil {
+		all["groups_direct"] = *f.GroupsDirect
+	}
+	return all
+}
+
+// knows reports whether a fact was given.
+func (f *Facts) knows(name string) bool {
+	_, known := f.members()[name]
+	return known
+}
+
+// without are the facts but for one.
+func (f *Facts) without(name string) *Facts {
+	fewer := *f
+	switch name {
+	case "protected_branches":
+		fewer.ProtectedBranches = nil
+	case "protected_tags":
+		fewer.ProtectedTags = nil
+	case "environments":
+		fewer.Environments = nil
+	case "registration":
+		fewer.Registration = ""
+	case "fork_pipelines":
+		fewer.ForkPipelines = ""
+	case "subject_template":
+		fewer.SubjectTemplate = nil
+	case "issuer_version":
+		fewer.IssuerVersion = ""
+	case "groups_direct":
+		fewer.GroupsDirect = nil
+	case "runners":
+		fewer.Runners = nil
+	case "reusable_workflows":
+		fewer.ReusableWorkflows = nil
+	}
+	return &fewer
+}
+
+// rulesOut reports whether one of the facts has the value named.
+func (f *Facts) rulesOut(unless map[string]any) bool {
+	if len(unless) == 0 {
+		return false
+	}
+	known := f.members()
+	for name, value := range unless {
+		if got, ok := known[name]; ok && reflect.DeepEqual(got, value) {
+			return true
 		}
 	}
-	if f.IssuerVersion != "" && !regexp.MustCompile(`^[0-9]+(\.[0-9]+)*`).MatchString(f.IssuerVersion) {
-		return fmt.Errorf("facts: issuer_version: want a version such as 18.9, got %q", f.IssuerVersion)
-	}
-	return nil
+	return false
 }
 
 // checkTemplate wants a subject template that lists what the issuer lets one list: a project
@@ -146,34 +301,6 @@ func (a *analysis) checkTemplate() error {
 func (a *analysis) inFamily(claim string) bool {
 	for begins := range a.model.Families {
 		if strings.HasPrefix(claim, begins) {
-			return true
-		}
-	}
-	return false
-}
-
-// knows reports whether a fact was given.
-func (f *Facts) knows(name string) bool { return f.given[name] }
-
-// without are the facts but for one.
-func (f *Facts) without(name string) *Facts {
-	members := maps.Clone(f.plain)
-	delete(members, name)
-	text, err := json.Marshal(members)
-	if err != nil {
-		return f
-	}
-	fewer, err := ReadFacts(text)
-	if err != nil {
-		return f
-	}
-	return fewer
-}
-
-// rulesOut reports whether one of the facts has the value named.
-func (f *Facts) rulesOut(unless map[string]any) bool {
-	for name, value := range unless {
-		if got, ok := f.plain[name]; ok && reflect.DeepEqual(got, value) {
 			return true
 		}
 	}

@@ -15,7 +15,7 @@ import (
 func (a *analysis) neededFacts() []string {
 	var needed []string
 	known := a.facts
-	for _, name := range slices.Sorted(maps.Keys(a.facts.plain)) {
+	for _, name := range slices.Sorted(maps.Keys(a.facts.members())) {
 		if fewer := known.without(name); a.tightKnowing(fewer) {
 			known = fewer
 		} else {
