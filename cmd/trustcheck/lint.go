@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -148,30 +150,39 @@ func (f *subjectFlags) subject(all *shared) (breadth.Subject, error) {
 		subject.Issuer = batch.ConfiguredIssuer(subject.Context)
 	}
 	if f.scope != "" {
-		text, err := jsonOrFile(f.scope)
-		if err != nil {
-			return subject, fmt.Errorf("--scope: %w", err)
-		}
-		if subject.Scope, err = breadth.ReadScope(text); err != nil {
+		if subject.Scope, err = jsonOrFile("--scope", f.scope, breadth.ReadScope); err != nil {
 			return subject, err
 		}
 	}
 	if f.facts != "" {
-		text, err := jsonOrFile(f.facts)
-		if err != nil {
-			return subject, fmt.Errorf("--facts: %w", err)
+		if subject.Facts, err = jsonOrFile("--facts", f.facts, breadth.ReadFacts); err != nil {
+			return subject, err
 		}
-		subject.Facts, err = breadth.ReadFacts(text)
-		return subject, err
 	}
 	return subject, nil
 }
 
-func jsonOrFile(text string) ([]byte, error) {
+// jsonOrFile reads what a flag holds or names; an error names the file, and the line where
+// the text is no JSON.
+func jsonOrFile[T any](flag, text string, read func([]byte) (T, error)) (T, error) {
 	if strings.HasPrefix(strings.TrimSpace(text), "{") {
-		return []byte(text), nil
+		return read([]byte(text))
 	}
-	return os.ReadFile(text)
+	content, err := os.ReadFile(text)
+	if err != nil {
+		var none T
+		return none, fmt.Errorf("%s: %w", flag, err)
+	}
+	value, err := read(content)
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		end := min(max(syntax.Offset, 0), int64(len(content)))
+		return value, fmt.Errorf("%s:%d: %w", text, 1+bytes.Count(content[:end], []byte("\n")), err)
+	case err != nil:
+		return value, fmt.Errorf("%s: %w", text, err)
+	}
+	return value, nil
 }
 
 // lintPath analyses the roles that a file or directory holds, and returns what it could with

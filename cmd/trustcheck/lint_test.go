@@ -58,3 +58,20 @@ func TestLintExitsAsContracted(t *testing.T) {
 		})
 	}
 }
+
+func TestWrongFilesOfFactsAndScopesAreNotNamed(t *testing.T) {
+	for flag, files := range map[string]map[string]string{
+		"--facts": {`{"protected_branches":"main"}`: `: facts: protected_branches: want a list of texts, got "main"`, "{\n\"environments\":}": ":2: facts: want an object: "},
+		"--scope": {`{"namespace_path":5}`: ": scope: namespace_path: want", "{\n\n": ": scope: want an object: "},
+	} {
+		for text, says := range files {
+			file := filepath.Join(t.TempDir(), "known.json")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if code, _, errors := lintIn(t, "acme/*", flag, file); code != exitMisused || !strings.Contains(errors, file+says) {
+				t.Errorf("%s %s: want exit code %d and %q, got %d with %s", flag, text, exitMisused, file+says, code, errors)
+			}
+		}
+	}
+}
