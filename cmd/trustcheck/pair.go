@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -58,8 +59,9 @@ func pairUp(base, head []placed) ([]pair, error) {
 			p.settle(group)
 		}
 	}
-	for _, group := range p.groups(levels - 1) {
-		return nil, ambiguous(group)
+	unsettled := p.groups(levels - 1)
+	for _, key := range slices.Sorted(maps.Keys(unsettled)) {
+		return nil, ambiguous(unsettled[key])
 	}
 	var pairs []pair
 	for i := range head {
