@@ -1244,6 +1244,10 @@ func (a *analysis) overall() error {
 
 func (a *analysis) broad(attacker string, token *Token) {
 	a.result.Verdict, a.result.Attacker, a.result.Witness = Broad, attacker, token
+	names := &a.model.Names
+	if (attacker == Developer || attacker == ForkMR) && names.RefType != "" && token.Claims[names.RefType] == names.Tag && a.takenForOpen("protected_tags") {
+		a.rest("no tag is protected: the fact protected_tags was not given")
+	}
 }
 
 func (a *analysis) tight() {

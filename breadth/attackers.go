@@ -665,7 +665,7 @@ func (a *analysis) refFits(q *question, protected, may bool) (node, error) {
 		}
 		fits := truth(may)
 		switch {
-		case a.facts.knows(kind.fact), a.takenForOpen(&kind):
+		case a.facts.knows(kind.fact), !may && a.takenForOpen(kind.fact):
 			if fits, err = a.onRef(q, kind.claim, kind.prefix, kind.patterns); err != nil {
 				return no, err
 			}
@@ -686,10 +686,10 @@ func (a *analysis) refFits(q *question, protected, may bool) (node, error) {
 	return q.forms.any(kinds...), nil
 }
 
-// takenForOpen reports whether refs of a kind are taken for unprotected: tags that were not
-// given beside branches.
-func (a *analysis) takenForOpen(kind *refKind) bool {
-	return kind.fact == "protected_tags" && !a.facts.knows(kind.fact) && a.facts.knows("protected_branches")
+// takenForOpen reports whether the refs that a fact protects are taken for unprotected where
+// something must be sure of it: tags that were not given beside branches.
+func (a *analysis) takenForOpen(fact string) bool {
+	return fact == "protected_tags" && !a.facts.knows(fact) && a.facts.knows("protected_branches")
 }
 
 // refKind is a kind of refs: the claim that has them, how they begin there, and the fact
