@@ -980,17 +980,24 @@ func (a *analysis) partsOf(q *ready) ([]*ready, error) {
 		}
 		return parts, nil
 	}
-	a.tables.refine()
-	for _, w := range a.worlds {
-		retable(w.questions, a.tables)
-	}
+	a.retable()
 	return parts, nil
 }
 
-func retable(questions []*ready, tables *tables) {
-	for _, q := range questions {
-		q.question.ready(tables)
-		retable(q.parts, tables)
+// retable gives all questions the tables of another common alphabet, with the atoms that
+// came late.
+func (a *analysis) retable() {
+	var all []*ready
+	for _, w := range a.worlds {
+		all = append(all, w.questions...)
+	}
+	for i := 0; i < len(all); i++ {
+		a.tables.add(all[i].languages)
+		all = append(all, all[i].parts...)
+	}
+	a.tables.refine()
+	for _, q := range all {
+		q.question.ready(a.tables)
 	}
 }
 
@@ -1073,7 +1080,7 @@ func (a *analysis) sought(q *question, goal node, mode int, spans map[int]span) 
 // bounded searches within so many states and what is left of the budget.
 func (a *analysis) bounded(states int, q *question, goal node, mode int, spans map[int]span) (map[int]string, error) {
 	if last := len(q.atoms) - 1; last >= 0 && q.atoms[last].table == nil {
-		q.retable() // The formula was made after the tables.
+		a.retable() // The formula was made after the tables.
 	}
 	allowed := max(0, min(states, a.search, a.budget))
 	left := allowed
