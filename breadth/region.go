@@ -460,6 +460,9 @@ func (a *analysis) extents(w *widening) []Extent {
 		held, ok := w.spans[field]
 		extent := Extent{Name: a.called(name)}
 		switch {
+		case ok && !held.open:
+			only := plainText(held.prefix)
+			extent.Is = &only
 		case len(w.except[field]) > 0:
 			for _, value := range w.except[field] {
 				extent.Except = append(extent.Except, plainText(value))
@@ -469,12 +472,9 @@ func (a *analysis) extents(w *widening) []Extent {
 			continue
 		case !ok:
 			extent.Any = true
-		case held.open:
+		default:
 			extent.Prefix, extent.Suffix, extent.More = plainPrefix(held.prefix), held.suffix, held.more
 			extent.Any = held.prefix+held.suffix == "" && !held.more
-		default:
-			only := plainText(held.prefix)
-			extent.Is = &only
 		}
 		all = append(all, extent)
 	}

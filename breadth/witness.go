@@ -441,8 +441,11 @@ func unmarked(text string) (any, bool) {
 func plainText(text string) string {
 	if text >= markText && text < "\uE008" {
 		value, there := unmarked(text)
-		if !there {
+		switch {
+		case !there:
 			return "absent"
+		case value == nil:
+			return "null"
 		}
 		return fmt.Sprint(value)
 	}
