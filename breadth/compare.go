@@ -64,9 +64,12 @@ type Difference struct {
 // not given is inferred from before, whose change it is. The tokens are those of every issuer
 // that either role names, and of after's Issuer.
 func (a *Analyser) Compare(ctx context.Context, before, after Subject) (*Change, error) {
-	issuers, err := issuersOf(after.Issuer, after.Role, before.Role)
+	issuers, err := issuersOf("", after.Role, before.Role)
 	if err != nil {
 		return nil, err
+	}
+	if after.Issuer != "" {
+		issuers = merged([]string{asMinted(after.Issuer)}, slices.DeleteFunc(issuers, func(iss string) bool { return iss == "" }))
 	}
 	limit := cmp.Or(after.Limits.Deadline, DefaultDeadline)
 	ctx, cancel := context.WithTimeout(ctx, 2*limit*time.Duration(min(len(issuers), maxIssuers)))

@@ -103,8 +103,8 @@ func TestWitnessThatNobodyCanMint(t *testing.T) {
 	}{
 		"a repository that may not be called so": {role: trustOf(gitHub, like("sub", "repo:acme/app.git:*")), scope: app, verdict: breadth.Undecided},
 		"a repository that may be called so":     {role: trustOf(gitHub, like("sub", "repo:acme/app.x:*")), scope: app, verdict: breadth.Broad, attacker: breadth.Sibling},
-		"an owner's id among the keys":           {role: trustOf(gitHub, like("sub", "repository_owner_id:12:*")), scope: app, verdict: breadth.Undecided, says: "whose repository_owner_id 12 is"},
-		"an owner's id behind a star":            {role: trustOf(gitHub, like("sub", "*repository_owner_id:12")), scope: app, verdict: breadth.Undecided, says: "whose repository_owner_id 12 is"},
+		"an owner's id among the keys":           {role: trustOf(gitHub, like("sub", "repository_owner_id:12:*")), scope: app, verdict: breadth.Broad, attacker: breadth.Sibling},
+		"an owner's id behind a star":            {role: trustOf(gitHub, like("sub", "*repository_owner_id:12")), scope: app, verdict: breadth.Broad, attacker: breadth.Sibling},
 		"an id that a refusal leaves alone": {role: alsoDenied(trustOf(gitHub, like("sub", "repo:*")), conditions{"StringNotEquals": {"repository_id": "34"}}),
 			scope: app, verdict: breadth.Undecided, says: "whose repository_id 34 is"},
 		"a workflow that the subject shows": {role: trustOf(gitHub, like("sub", "repo:acme/app:job_workflow_ref:"+deploy)),
