@@ -357,6 +357,10 @@ func (a *analysis) prepare() error {
 	names := &a.model.Names
 	if a.scope = a.Subject.Scope; a.scope == nil {
 		a.scope = infer(a.meant(), names)
+		if roots := guessedRoots(a.meant(), a.model); len(a.scope.Circles) == 0 && len(roots) > 0 && names.SubjectPath != "" && hasFormula(a.stages) {
+			// Of an expression, whose name stands in a part of a claim is meant.
+			a.scope.Circles = []Circle{{{Claim: names.Group, Within: roots}}}
+		}
 		if len(a.scope.Circles) == 0 && a.tenanted {
 			a.scope.Circles = []Circle{{{Claim: "iss", Values: []any{a.issuer}}}}
 		}
@@ -398,6 +402,13 @@ func (a *analysis) unasked() {
 			a.rest(said(c) + " is missing: no token gets in that has an audience, and nearly all have one")
 		}
 	})
+}
+
+// hasFormula reports whether a way of the stages has an expression.
+func hasFormula(stages []bundles.Stage) bool {
+	found := false
+	eachCondition(stages, func(c *bundles.Condition) { found = found || c.Analysis == "formula" })
+	return found
 }
 
 // own collects the accounts taken to be insiders', and the values that nobody chooses.

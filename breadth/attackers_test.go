@@ -366,6 +366,26 @@ func TestOwnerSettlesWhatSubjectsMultiply(t *testing.T) {
 	}
 }
 
+func TestScopeIsReadOffPartsOfClaims(t *testing.T) {
+	bundle := openBundle(t)
+	for condition, wanted := range map[string]string{
+		"assertion.repository.split('/')[0] == 'acme'":                                 `tight {"repository_owner":"acme/*"}`,
+		"assertion.repository_owner == 'acme' || assertion.repository == 'globex/app'": `tight {"repository_owner":["acme/*","globex/*"]}`,
+		"assertion.repository.split('/')[1] == 'app'":                                  `broad {"repository_owner":"app/*"}`,
+		"assertion.ref == 'refs/heads/main'":                                           `broad null`,
+	} {
+		subject := gitHubSubject(t, bundle, gitHubProvider(condition), `{"repository":"acme/app"}`)
+		subject.Scope, subject.Limits.Deadline = nil, patient.Deadline
+		result, err := breadth.New(bundle).Analyse(context.Background(), subject)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(result.Verdict) + " " + result.Scope.String(); got != wanted {
+			t.Errorf("%s: want %s, got %s", condition, wanted, got)
+		}
+	}
+}
+
 func TestFindingOffersAChangeThatCloses(t *testing.T) {
 	for name, c := range map[string]struct {
 		one
