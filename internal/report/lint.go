@@ -123,7 +123,7 @@ func regionLines(text *strings.Builder, regions []breadth.Region, complete bool)
 	}
 	switch {
 	case len(regions) > 0 && complete:
-		line(text, "    and no others of theirs")
+		line(text, "    and no others that they surely have")
 	case len(regions) > 0:
 		line(text, "    and others")
 	}
