@@ -63,7 +63,7 @@ func unguarded(g *gitlab, claims map[string]any) bool {
 func TestAttackerCalledTightGetsNothing(t *testing.T) {
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
-	r := rand.New(rand.NewPCG(uint64(rounds(t, "BREADTH_SEED", 5)), 2))
+	r := rand.New(rand.NewPCG(uint64(number(t, "BREADTH_SEED", 5)), 2))
 	tokens := rounds(t, "BREADTH_TOKENS", 120)
 	hits := map[string]int{}
 	for range rounds(t, "BREADTH_ROLES", 40) {

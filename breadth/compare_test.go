@@ -175,7 +175,7 @@ func respelled(role map[string]any) map[string]any {
 func TestRandomChangeIsTakenForAnother(t *testing.T) {
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
-	r := rand.New(rand.NewPCG(uint64(rounds(t, "BREADTH_SEED", 1)), 2))
+	r := rand.New(rand.NewPCG(uint64(number(t, "BREADTH_SEED", 1)), 2))
 	verdicts := map[breadth.Relation]int{}
 	for range rounds(t, "BREADTH_ROLES", 25) {
 		s := randomSetting(r)

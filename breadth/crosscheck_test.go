@@ -190,7 +190,7 @@ func TestAnotherImplementationDisagrees(t *testing.T) {
 	analyser := breadth.New(bundle)
 	systems := map[string]func(*rand.Rand) system{"github": newHub, "gitlab": newLab}
 	platforms := map[string]func(*rand.Rand, system) document{"aws": newTrust, "gcp": newProvider, "azure": newCredential, "vault": newVaultRole}
-	seed, first := uint64(rounds(t, "BREADTH_SEED", 1)), rounds(t, "BREADTH_FIRST", 0)
+	seed, first := uint64(number(t, "BREADTH_SEED", 1)), number(t, "BREADTH_FIRST", 0)
 	roles, tokens := rounds(t, "BREADTH_ROLES", 6), rounds(t, "BREADTH_TOKENS", 40)
 	for _, pair := range []string{"github/aws", "github/gcp", "github/azure", "github/vault", "gitlab/aws", "gitlab/gcp", "gitlab/azure", "gitlab/vault"} {
 		t.Run(pair, func(t *testing.T) {

@@ -161,7 +161,7 @@ func TestTightTrustAdmitsNoToken(t *testing.T) {
 	analyser := breadth.New(bundle)
 	r := rand.New(rand.NewPCG(9, 1))
 	verdicts := map[breadth.Verdict]int{}
-	for range 25 {
+	for range rounds(t, "BREADTH_ROLES", 25) {
 		policy := randomTrust(r)
 		role := awsRole(t, bundle, policy)
 		if role.Refused != "" {
@@ -174,7 +174,6 @@ func TestTightTrustAdmitsNoToken(t *testing.T) {
 			t.Fatal(err)
 		}
 		result, err := analyser.Analyse(context.Background(), breadth.Subject{
-
 			Role: role, Issuer: "https://" + gitHub, Scope: scope, Now: testNow, Limits: breadth.Limits{Deadline: time.Minute},
 		})
 		if err != nil {
@@ -187,7 +186,7 @@ func TestTightTrustAdmitsNoToken(t *testing.T) {
 		if result.Verdict == breadth.Broad || result.Verdict == breadth.Undecided {
 			continue
 		}
-		for range 150 {
+		for range rounds(t, "BREADTH_TOKENS", 150) {
 			claims := mintGitHub(r)
 			inside := true
 			for name, value := range wanted {

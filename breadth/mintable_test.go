@@ -19,6 +19,18 @@ import (
 // it knows have these values, and no other of them is there.
 func mintable(t *testing.T, name string, claims map[string]any) bool {
 	t.Helper()
+	return newMint(t, name, claims).mints(t, claims)
+}
+
+// mint is the shapes of an issuer's tokens, for the subject of some claims.
+type mint struct {
+	*analysis
+	interesting map[string]bool
+	shapes      []*variant
+}
+
+func newMint(t *testing.T, name string, claims map[string]any) *mint {
+	t.Helper()
 	model := modelFor(t, name, claims)
 	iss, _ := claims["iss"].(string)
 	if !strings.Contains(iss, "://") {
@@ -42,14 +54,18 @@ func mintable(t *testing.T, name string, claims map[string]any) bool {
 	mentions := func(claim, text string) bool {
 		return claim == "sub" && strings.Contains(sub, text)
 	}
+	m := &mint{analysis: a, interesting: interesting}
 	for _, release := range model.Releases {
-		for _, shape := range variants(model, release, facts, interesting, mentions, [][]string{keysOf(sub)}) {
-			if canBe(t, a, shape, interesting, claims) {
-				return true
-			}
-		}
+		m.shapes = append(m.shapes, variants(model, release, facts, interesting, mentions, [][]string{keysOf(sub)})...)
 	}
-	return false
+	return m
+}
+
+func (m *mint) mints(t *testing.T, claims map[string]any) bool {
+	t.Helper()
+	return slices.ContainsFunc(m.shapes, func(shape *variant) bool {
+		return canBe(t, m.analysis, shape, m.interesting, claims)
+	})
 }
 
 // modelFor is an issuer's model with those claims of its families that a token has.
@@ -82,7 +98,8 @@ func keysOf(sub string) []string {
 	return keys
 }
 
-// canBe reports whether a token of a shape can have the claims.
+// canBe reports whether a token of a shape can have the claims: its subject first, which
+// rules out most shapes at a small price.
 func canBe(t *testing.T, a *analysis, shape *variant, interesting map[string]bool, claims map[string]any) bool {
 	t.Helper()
 	for claim, what := range shape.claims {
@@ -90,12 +107,18 @@ func canBe(t *testing.T, a *analysis, shape *variant, interesting map[string]boo
 			return false
 		}
 	}
-	q, err := newQuestion(shape, a.model, a.issuer, a.lower, interesting)
+	return haveAll(t, a, shape, map[string]bool{"sub": true}, claims) && haveAll(t, a, shape, interesting, claims)
+}
+
+// haveAll reports whether a token of a shape can have what is given of the claims named.
+func haveAll(t *testing.T, a *analysis, shape *variant, named map[string]bool, claims map[string]any) bool {
+	t.Helper()
+	q, err := newQuestion(shape, a.model, a.issuer, a.lower, named)
 	if err != nil {
 		t.Fatal(err)
 	}
 	parts := []node{yes}
-	for claim := range a.model.Claims {
+	for claim := range named {
 		value, there := claims[claim]
 		wanted := reading{absent: true}
 		if there {
@@ -170,17 +193,18 @@ func TestModelCannotMintWhatItsIssuerDid(t *testing.T) {
 		}
 		for _, file := range files {
 			claims := readSample(t, file)
-			if !mintable(t, name, claims) {
+			made := newMint(t, name, claims)
+			if !made.mints(t, claims) {
 				t.Errorf("%s: the model cannot mint %s", name, filepath.Base(file))
 			}
-			for _, claim := range []string{"sub", "exp"} {
-				wrong := maps.Clone(claims)
-				if wrong[claim] = fmt.Sprint("x", wrong[claim]); claim == "exp" {
-					delete(wrong, claim)
-				}
-				if mintable(t, name, wrong) {
-					t.Errorf("%s: %s with another %s is mintable", name, filepath.Base(file), claim)
-				}
+			exp := claims["exp"]
+			delete(claims, "exp")
+			if made.mints(t, claims) {
+				t.Errorf("%s: %s without exp is mintable", name, filepath.Base(file))
+			}
+			claims["exp"], claims["sub"] = exp, fmt.Sprint("x", claims["sub"])
+			if mintable(t, name, claims) {
+				t.Errorf("%s: %s with another sub is mintable", name, filepath.Base(file))
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func isWithin(part *breadth.Part, claims map[string]any) bool {
 func TestProfileLeavesOutWhatIsAccepted(t *testing.T) {
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
-	r := rand.New(rand.NewPCG(uint64(rounds(t, "BREADTH_SEED", 1)), 4))
+	r := rand.New(rand.NewPCG(uint64(number(t, "BREADTH_SEED", 1)), 4))
 	accepted, bounded := 0, 0
 	for range rounds(t, "BREADTH_ROLES", 40) {
 		s := randomSetting(r)

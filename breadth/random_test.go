@@ -286,9 +286,15 @@ func marshal(t testing.TB, value any) []byte {
 	return text
 }
 
-// rounds is how many roles and tokens a random test takes: few, or as many as the
-// environment says.
+// rounds is how many roles or tokens a random test takes: few, fewer under the race
+// detector, or as many as the environment says.
 func rounds(t testing.TB, name string, usual int) int {
+	t.Helper()
+	return number(t, name, max(1, usual/thinned))
+}
+
+// number is a whole number that the environment may set.
+func number(t testing.TB, name string, usual int) int {
 	t.Helper()
 	text := os.Getenv(name)
 	if text == "" {
@@ -313,7 +319,7 @@ func decide(t testing.TB, bundle *bundles.Bundle, role *bundles.Role, claims map
 func TestTightRoleAcceptsNoTokenOutside(t *testing.T) {
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
-	seed := uint64(rounds(t, "BREADTH_SEED", 1))
+	seed := uint64(number(t, "BREADTH_SEED", 1))
 	r := rand.New(rand.NewPCG(seed, 1))
 	verdicts := map[breadth.Verdict]int{}
 	tokens := rounds(t, "BREADTH_TOKENS", 150)

@@ -91,7 +91,7 @@ func minted(r *rand.Rand, witness map[string]any, region *breadth.Region) map[st
 func TestRegionHoldsATokenThatIsRefused(t *testing.T) {
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
-	r := rand.New(rand.NewPCG(uint64(rounds(t, "BREADTH_SEED", 1)), 3))
+	r := rand.New(rand.NewPCG(uint64(number(t, "BREADTH_SEED", 1)), 3))
 	regions, tokens := 0, 0
 	for range rounds(t, "BREADTH_ROLES", 40) {
 		s := randomSetting(r)

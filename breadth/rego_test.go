@@ -486,7 +486,7 @@ func randomRego(r *rand.Rand) string {
 // them, and as it does not.
 func TestRandomRegoIsReadAsOPADecides(t *testing.T) {
 	bundle := openBundle(t)
-	r := rand.New(rand.NewPCG(uint64(rounds(t, "BREADTH_SEED", 1)), 2))
+	r := rand.New(rand.NewPCG(uint64(number(t, "BREADTH_SEED", 1)), 2))
 	gitlab := newGitLab(r, randomSetting(r))
 	sure, all := 0, 0
 	for range rounds(t, "BREADTH_ROLES", 60) {
@@ -516,7 +516,7 @@ func TestRandomRegoIsReadAsOPADecides(t *testing.T) {
 func TestTightRegoAcceptsNoTokenOutside(t *testing.T) {
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
-	r := rand.New(rand.NewPCG(uint64(rounds(t, "BREADTH_SEED", 1)), 3))
+	r := rand.New(rand.NewPCG(uint64(number(t, "BREADTH_SEED", 1)), 3))
 	verdicts := map[breadth.Verdict]int{}
 	for range rounds(t, "BREADTH_ROLES", 25) {
 		s := randomSetting(r)

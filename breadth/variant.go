@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/trustcheck/trustcheck/breadth/language"
@@ -306,7 +307,9 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 		for _, name := range names {
 			claim := v.claims[name]
 			text := v.fill(claim.Text + "|" + claim.Also)
-			fmt.Fprintf(&key, "%s=%s|%t%t%s", name, text, claim.Null, claim.Absent, claim.Fixed)
+			for _, part := range []string{name, "=", text, "|", strconv.FormatBool(claim.Null), strconv.FormatBool(claim.Absent), claim.Fixed} {
+				key.WriteString(part)
+			}
 			for _, piece := range issuer.Pieces(text) {
 				// What is set shows in the domains that name it, too.
 				key.WriteString(v.fill(model.Fields[piece.Field].Domain))
@@ -339,7 +342,7 @@ const maxNesting = 4
 
 // fill puts what is set into a template, and into what was put there.
 func (v *variant) fill(template string) string {
-	for range maxNesting {
+	for n := 0; n < maxNesting && strings.Contains(template, "{"); n++ {
 		before := template
 		for name, text := range v.set {
 			template = strings.ReplaceAll(template, "{"+name+"}", text)
@@ -652,8 +655,7 @@ func (q *question) reads(pieces []issuer.Piece, wanted *language.Language, may b
 	case wanted.Everything():
 		return yes
 	}
-	// Quoted, for the letters between fields are a user's where terms put them together.
-	key := atomKey{template: fmt.Sprintf("%#v", pieces), language: wanted}
+	key := atomKey{template: markedOff(pieces), language: wanted}
 	if known, ok := q.index[key]; ok {
 		return q.forms.literal(known, false)
 	}
@@ -683,6 +685,24 @@ func (q *question) reads(pieces []issuer.Piece, wanted *language.Language, may b
 	q.languages = append(q.languages, wanted)
 	q.index[key] = int32(len(q.atoms) - 1)
 	return q.forms.literal(int32(len(q.atoms)-1), false)
+}
+
+// markedOff is a text that stands for these pieces alone: each with its lengths, for the letters
+// between fields are a user's where terms put them together.
+func markedOff(pieces []issuer.Piece) string {
+	var text strings.Builder
+	for _, piece := range pieces {
+		mark := byte('r')
+		if piece.Escaped {
+			mark = 'e'
+		}
+		for _, part := range []string{piece.Literal, piece.Field} {
+			text.WriteString(strconv.Itoa(len(part)))
+			text.WriteByte(mark)
+			text.WriteString(part)
+		}
+	}
+	return text.String()
 }
 
 // ready gives all automata their tables over one alphabet.

@@ -34,7 +34,7 @@ func TestRegoAnswersAsTheAnalysisReads(t *testing.T) {
 			check(one.Name, subject)
 		}
 	}
-	r := rand.New(rand.NewPCG(uint64(rounds(t, "BREADTH_SEED", 7)), 3))
+	r := rand.New(rand.NewPCG(uint64(number(t, "BREADTH_SEED", 7)), 3))
 	for range rounds(t, "BREADTH_ROLES", 20) {
 		s := randomSetting(r)
 		text := marshal(t, s.role)

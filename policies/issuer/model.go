@@ -450,12 +450,25 @@ func patterns(all ...string) error {
 	return nil
 }
 
-// Pattern puts the domains of fields into a domain that names them.
+// Pattern puts the domains of fields into a domain that names them. Other braces, those of a
+// repetition, stay.
 func (m *Model) Pattern(domain string) string {
-	for name, field := range m.Fields {
-		domain = strings.ReplaceAll(domain, "{"+name+"}", "(?:"+field.Domain+")")
+	var whole strings.Builder
+	for {
+		before, rest, found := strings.Cut(domain, "{")
+		whole.WriteString(before)
+		if !found {
+			return whole.String()
+		}
+		name, after, _ := strings.Cut(rest, "}")
+		if field, ok := m.Fields[name]; ok {
+			whole.WriteString("(?:" + field.Domain + ")")
+			domain = after
+		} else {
+			whole.WriteByte('{')
+			domain = rest
+		}
 	}
-	return domain
 }
 
 // Whole anchors a pattern at both ends.
