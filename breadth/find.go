@@ -1,0 +1,210 @@
+package breadth
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/trustcheck/trustcheck/breadth/language"
+	"github.com/trustcheck/trustcheck/policies/issuer"
+)
+
+// The modes of a question: over what perhaps holds, or over what surely does.
+const (
+	may  = 0
+	must = 1
+)
+
+// find looks for a token of the formula in every release; missing says in how many there
+// is none.
+func (a *analysis) find(mode int, formula func(*ready) node) (found *hit, missing int, err error) {
+	for _, w := range a.worlds {
+		here, err := a.findIn(&w, mode, formula)
+		if err != nil {
+			return nil, 0, err
+		}
+		if here == nil {
+			missing++
+		} else if found == nil {
+			found = here
+		}
+	}
+	return found, missing, nil
+}
+
+// hit is a token that was found: the shape, the texts of the fields that matter.
+type hit struct {
+	*ready
+	goal  node
+	texts map[int]string
+	// attacker is whose token it is, "" for anybody's.
+	attacker string
+}
+
+func (a *analysis) findIn(w *world, mode int, formula func(*ready) node) (*hit, error) {
+	for _, q := range w.questions {
+		if mode == must && (q.cover || a.generic) {
+			continue
+		}
+		goal := formula(q)
+		if goal == no {
+			if mode == may && q.unordered {
+				return &hit{ready: q, goal: goal}, nil
+			}
+			continue
+		}
+		texts, err := a.ask(q.question, goal, mode, nil)
+		if err != nil {
+			return nil, err
+		}
+		if texts == nil && (mode == must || !q.unordered) {
+			continue
+		}
+		if len(q.finer) == 0 {
+			return &hit{ready: q, goal: goal, texts: texts}, nil
+		}
+		parts, err := a.partsOf(q)
+		if err != nil {
+			return nil, err
+		}
+		found, err := a.findIn(&world{release: w.release, questions: parts}, mode, formula)
+		if found != nil || err != nil {
+			return found, err
+		}
+	}
+	return nil, nil
+}
+
+// partsOf makes the questions of a cover's finer covers. Should they read what the common
+// alphabet was not made for, all questions get another.
+func (a *analysis) partsOf(q *ready) ([]*ready, error) {
+	if q.parts != nil {
+		return q.parts, nil
+	}
+	var parts []*ready
+	known := true
+	for _, shape := range distinct(a.model, q.variant.parts(), a.interesting) {
+		part, err := a.ready(shape)
+		if err != nil {
+			return nil, err
+		}
+		known = known && a.tables.have(part.languages)
+		a.tables.add(part.languages)
+		parts = append(parts, part)
+	}
+	q.parts = parts
+	if known {
+		for _, part := range parts {
+			part.question.ready(a.tables)
+		}
+		return parts, nil
+	}
+	a.retable()
+	return parts, nil
+}
+
+// retable gives all questions the tables of another common alphabet, with the atoms that
+// came late.
+func (a *analysis) retable() {
+	var all []*ready
+	for _, w := range a.worlds {
+		all = append(all, w.questions...)
+	}
+	for i := 0; i < len(all); i++ {
+		a.tables.add(all[i].languages)
+		all = append(all, all[i].parts...)
+	}
+	a.tables.refine()
+	for _, q := range all {
+		q.question.ready(a.tables)
+	}
+}
+
+// finerDomains are the languages of the fields that a cover's finer covers read.
+func (q *question) finerDomains() ([]*language.Language, error) {
+	var all []*language.Language
+	seen := map[string]bool{}
+	var finer []issuer.Alternative
+	for _, name := range slices.Sorted(maps.Keys(q.finerLists)) {
+		finer = append(finer, q.finerLists[name]...)
+	}
+	for i := range finer {
+		for _, claim := range finer[i].Claims {
+			for _, piece := range q.written(claim.Text + claim.Also) {
+				if _, known := q.model.Fields[piece.Field]; !known || seen[piece.Field] {
+					continue
+				}
+				seen[piece.Field] = true
+				for _, surely := range []bool{false, true} {
+					domain, err := q.domain(piece.Field, surely)
+					if err != nil {
+						return nil, err
+					}
+					all = append(all, domain)
+				}
+			}
+		}
+	}
+	return all, nil
+}
+
+// allSearches is how many times the states of one search all of an analysis may meet.
+const allSearches = 2
+
+// maxSimple bounds the states of a search that is taken to be simple.
+const maxSimple = 1_000
+
+// ask searches within what is left of the budget: first for a token of any length, which is
+// mostly short enough, or not there at all.
+func (a *analysis) ask(q *question, goal node, mode int, spans map[int]span) (map[int]string, error) {
+	measures := func(atom int32) bool { return q.lower.measures[q.atoms[atom].Language] }
+	if longer := q.forms.without(goal, measures); longer != goal {
+		texts, err := a.sought(q, longer, mode, spans)
+		if texts == nil || err != nil {
+			return nil, err
+		}
+		held := maps.Clone(spans)
+		if held == nil {
+			held = map[int]span{}
+		}
+		for field, text := range texts {
+			held[field] = exactly(text)
+		}
+		if texts, err = a.sought(q, goal, mode, held); texts != nil || err != nil {
+			return texts, err
+		}
+	}
+	return a.sought(q, goal, mode, spans)
+}
+
+// sought searches within what is left of the budget. Before a search that is not simple it asks
+// whether the parts of a token by themselves already rule it out.
+func (a *analysis) sought(q *question, goal node, mode int, spans map[int]span) (map[int]string, error) {
+	texts, err := a.bounded(maxSimple, q, goal, mode, spans)
+	if !errors.Is(err, errProduct) || a.budget <= 0 {
+		return texts, err
+	}
+	if apart := q.forms.without(goal, q.readsSeveral); apart != goal {
+		if texts, err := a.bounded(a.search, q, apart, mode, spans); texts == nil && err == nil {
+			return nil, nil
+		}
+	}
+	texts, err = a.bounded(a.search, q, goal, mode, spans)
+	if errors.Is(err, errProduct) {
+		err = fmt.Errorf("%w: more than %d states, or %d in all", errProduct, a.search, allSearches*a.search)
+	}
+	return texts, err
+}
+
+// bounded searches within so many states and what is left of the budget.
+func (a *analysis) bounded(states int, q *question, goal node, mode int, spans map[int]span) (map[int]string, error) {
+	if last := len(q.atoms) - 1; last >= 0 && q.atoms[last].table == nil {
+		a.retable() // The formula was made after the tables.
+	}
+	allowed := max(0, min(states, a.search, a.budget))
+	left := allowed
+	texts, err := q.search(a.ctx, goal, mode, spans, &left)
+	a.budget -= allowed - max(left, 0)
+	return texts, err
+}
