@@ -56,7 +56,10 @@ func TestGoogleAndAzureRolesAreJudgedByTheirRules(t *testing.T) {
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	witnesses := map[string]int{}
-	for _, one := range readReasoned(t, "testdata/google-azure.jsonl") {
+	for i, one := range readReasoned(t, "testdata/google-azure.jsonl") {
+		if i%thinned != 0 {
+			continue
+		}
 		t.Run(one.Name, func(t *testing.T) {
 			doc, err := trustcheck.ReadDocument("role.json", one.Role)
 			if err != nil {

@@ -2,5 +2,5 @@
 
 package breadth_test
 
-// thinned is by how much random tests do less under the race detector.
+// thinned is by how much long tests do less under the race detector.
 const thinned = 1
