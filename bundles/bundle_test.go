@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"os"
+	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,6 +86,27 @@ func TestReasonWithoutItsPlace(t *testing.T) {
 }
 
 // Every condition is reported, not only the first that fails.
+// A service prepares a changed role while others are asked; the race detector watches.
+func TestPreparingWritesToWhatOthersRead(t *testing.T) {
+	bundle := open(t, bundles.Options{})
+	doc, asked := document(t, deploy), claims(t, `{"iss":"https://gitlab.example.com","aud":"vault"}`)
+	wanted := bundle.Decide(t.Context(), prepare(t, bundle, deploy), asked)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			role, err := bundle.Prepare(t.Context(), doc, "", nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if got := bundle.Decide(t.Context(), role, asked); !reflect.DeepEqual(got, wanted) {
+				t.Errorf("want %+v, got %+v", wanted, got)
+			}
+		})
+	}
+	all.Wait()
+}
+
 func TestLaterFailureIsHidden(t *testing.T) {
 	bundle := open(t, bundles.Options{})
 	decision := bundle.Decide(context.Background(), prepare(t, bundle, deploy), claims(t, `{"sub":5,"exp":1}`))

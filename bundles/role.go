@@ -245,38 +245,42 @@ func (b *Bundle) lower(ctx context.Context, name string, ready *platform.Prepare
 	return results[0].Expressions[0].Value.(*ast.Term).Value.(ast.Object), nil
 }
 
-// placed gives every condition the line of its member in the document.
+// placed is what was prepared, with the line of its member in the document in every
+// condition. Terms are made anew: what Rego returns shares its own with the policies, and
+// with OPA's interned ones, which others are reading.
 func placed(prepared ast.Value, doc *trustcheck.Document, at string) ast.Value {
-	transformed, err := ast.Transform(ast.NewGenericTransformer(func(node any) (any, error) {
-		object, ok := node.(ast.Object)
-		if !ok {
-			return node, nil
-		}
-		shown, ok := value(object, "shown").(ast.Object)
-		if !ok {
-			return node, nil
-		}
-		pointer := text(shown, "pointer")
-		if source := text(shown, "source"); pointer == "" && source != "" && !strings.Contains(source, ".") {
-			pointer = "/" + source
-		}
-		place, given := doc.Positions[at+pointer]
-		if pointer == "" || !given {
-			return node, nil
-		}
-		object.Insert(ast.StringTerm("shown"), ast.NewTerm(with(shown, "line", ast.IntNumberTerm(place.Line))))
-		return object, nil
-	}), prepared)
-	if err != nil {
+	switch prepared := prepared.(type) {
+	case ast.Object:
+		copied := ast.NewObject()
+		prepared.Foreach(func(key, member *ast.Term) {
+			below := placed(member.Value, doc, at)
+			if shown, ok := below.(ast.Object); ok && key.Equal(ast.StringTerm("shown")) {
+				if line, given := lineOf(shown, doc, at); given {
+					shown.Insert(ast.StringTerm("line"), ast.IntNumberTerm(line))
+				}
+			}
+			copied.Insert(key, ast.NewTerm(below))
+		})
+		return copied
+	case *ast.Array:
+		elements := make([]*ast.Term, 0, prepared.Len())
+		prepared.Foreach(func(element *ast.Term) {
+			elements = append(elements, ast.NewTerm(placed(element.Value, doc, at)))
+		})
+		return ast.NewArray(elements...)
+	default:
 		return prepared
 	}
-	return transformed.(ast.Value)
 }
 
-func with(object ast.Object, key string, term *ast.Term) ast.Object {
-	copied := object.Copy()
-	copied.Insert(ast.StringTerm(key), term)
-	return copied
+// lineOf is the line of the member that a condition is shown for.
+func lineOf(shown ast.Object, doc *trustcheck.Document, at string) (int, bool) {
+	pointer := text(shown, "pointer")
+	if source := text(shown, "source"); pointer == "" && source != "" && !strings.Contains(source, ".") {
+		pointer = "/" + source
+	}
+	place, given := doc.Positions[at+pointer]
+	return place.Line, pointer != "" && given
 }
 
 func value(object ast.Object, key string) ast.Value {
