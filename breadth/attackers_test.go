@@ -61,6 +61,7 @@ func unguarded(g *gitlab, claims map[string]any) bool {
 }
 
 func TestAttackerCalledTightGetsNothing(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	r := rand.New(rand.NewPCG(uint64(number(t, "BREADTH_SEED", 5)), 2))
@@ -146,6 +147,7 @@ func (o one) analyse(t *testing.T) *breadth.Result {
 
 // TestVerdictsThatWordsGetWrong holds pairs that differ by one thing.
 func TestVerdictsThatWordsGetWrong(t *testing.T) {
+	t.Parallel()
 	const app, main = `{"project_path":"acme/app"}`, `{"protected_branches":["main"],"protected_tags":[],"environments":{}}`
 	const guarded = `{"project_path":"acme/app","ref_protected":"true"}`
 	for name, c := range map[string]struct {
@@ -290,6 +292,7 @@ func TestForkIsItsOwnParent(t *testing.T) {
 
 // A scope that is printed can be given: it is the same circle.
 func TestInferredScopeIsAnotherWhenGiven(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		one
 		scope string
@@ -330,6 +333,7 @@ func TestAnswerSaysWhatTheRoleDoesNotAskFor(t *testing.T) {
 }
 
 func TestPathologicalRolesEnd(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	for name, role := range pathological() {
 		t.Run(name, func(t *testing.T) {
@@ -352,6 +356,7 @@ func TestPathologicalRolesEnd(t *testing.T) {
 
 // What everybody's subject could hold need not be looked into where it is nobody's else.
 func TestOwnerSettlesWhatSubjectsMultiply(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	subject := gitHubSubject(t, bundle, gitHubProvider("assertion.repository_owner == 'acme' && "+infixes(8)), `{"repository_owner":"acme"}`)
 	subject.Limits.Deadline = patient.Deadline
@@ -406,6 +411,7 @@ func TestFindingOffersAChangeThatCloses(t *testing.T) {
 }
 
 func TestDeadRoleNamesItsNearestLivingVariant(t *testing.T) {
+	t.Parallel()
 	const gitHub = "https://token.actions.githubusercontent.com"
 	for role, c := range map[string]struct{ says, scope, issuer string }{
 		`{"role_type":"jwt","user_claim":"sub","bound_audiences":["v"],"bound_claims":{"ref_protected":true}}`:                             {says: `the text "true" for ref_protected`},
@@ -440,10 +446,29 @@ func TestDeadRoleHidesItsRecycler(t *testing.T) {
 }
 
 func TestScopeAndFactsAreReadStrictly(t *testing.T) {
-	for _, wrong := range []string{`[]`, `{"namespace_path":5}`, `{"project_path":{"a":1}}`, `{"any_of":{}}`, `{"any_of":[{"ref":[[]]}]}`,
-		`{"project_path":"*"}`, `{"project_path":"acme*"}`, `{"project_path":"*/app"}`, `{"repository":"acme/*/x"}`, `{"namespace_path":"acme/*/*"}`, `{"repository_owner":"acme-*"}`} {
-		if _, err := breadth.ReadScope([]byte(wrong)); err == nil {
-			t.Errorf("scope %s: want an error", wrong)
+	star := `want one star, at the end and behind an owner's name, as in acme/* or acme/svc-*: got `
+	for wrong, says := range map[string]string{
+		`{`:                             `scope: want a JSON object: unexpected EOF`,
+		`{"ref":"main"} {}`:             `scope: want one object, got more behind it`,
+		`[]`:                            `scope: want an object of claims, got []`,
+		`{}`:                            `scope: want at least one claim, got none`,
+		`{"ref":[]}`:                    `scope: ref: want at least one value, got []`,
+		`{"namespace_path":5}`:          `scope: namespace_path: want a group's path, got 5`,
+		`{"project_path":{"a":1}}`:      `scope: project_path: want a text, a number, a boolean or a list of these, got {"a":1}`,
+		`{"any_of":{}}`:                 `scope: any_of: want a list of at least one object, got {}`,
+		`{"any_of":[]}`:                 `scope: any_of: want a list of at least one object, got []`,
+		`{"any_of":null}`:               `scope: any_of: want a list of at least one object, got null`,
+		`{"any_of":["main"]}`:           `scope: any_of[0]: want an object of claims, got "main"`,
+		`{"any_of":[{"ref":[[]]}]}`:     `scope: any_of[0]: ref: want a text, a number, a boolean or a list of these, got [[]]`,
+		`{"project_path":"*"}`:          `scope: project_path: ` + star + `"*"`,
+		`{"project_path":"acme*"}`:      `scope: project_path: ` + star + `"acme*"`,
+		`{"project_path":"*/app"}`:      `scope: project_path: ` + star + `"*/app"`,
+		`{"repository":"acme/*/x"}`:     `scope: repository: ` + star + `"acme/*/x"`,
+		`{"namespace_path":"acme/*/*"}`: `scope: namespace_path: ` + star + `"acme/*/*"`,
+		`{"repository_owner":"acme-*"}`: `scope: repository_owner: ` + star + `"acme-*"`,
+	} {
+		if _, err := breadth.ReadScope([]byte(wrong)); err == nil || err.Error() != says {
+			t.Errorf("scope %s: want the error %q, got %v", wrong, says, err)
 		}
 	}
 	for wrong, says := range map[string]string{

@@ -44,7 +44,16 @@ type Constraint struct {
 // a scope that is printed: `acme/*` is the group, `acme/svc-*` all that begins so. An error
 // names the member and what was wanted.
 func ReadScope(text []byte) (*Scope, error) {
-	base, alternatives, err := readCircle(text, true)
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	var came any
+	if err := decoder.Decode(&came); err != nil {
+		return nil, fmt.Errorf("scope: want a JSON object: %w", err)
+	}
+	if decoder.More() {
+		return nil, errors.New("scope: want one object, got more behind it")
+	}
+	base, alternatives, err := readCircle(came, true)
 	if err != nil {
 		return nil, fmt.Errorf("scope: %w", err)
 	}
@@ -62,31 +71,22 @@ func ReadScope(text []byte) (*Scope, error) {
 	return scope, nil
 }
 
-func readCircle(text []byte, outer bool) (Circle, []json.RawMessage, error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	var members map[string]any
-	if err := decoder.Decode(&members); err != nil {
-		return nil, nil, fmt.Errorf("want an object: %w", err)
-	}
-	if decoder.More() {
-		return nil, nil, errors.New("want one object, got more behind it")
+// readCircle reads the members of a circle, and beside them, where it is the outer one, those
+// that any_of lists.
+func readCircle(came any, outer bool) (Circle, []any, error) {
+	members, ok := came.(map[string]any)
+	if !ok {
+		return nil, nil, fmt.Errorf("want an object of claims, got %s", spelled(came))
 	}
 	if len(members) == 0 {
 		return nil, nil, errors.New("want at least one claim, got none")
 	}
 	var circle Circle
-	var alternatives []json.RawMessage
+	var alternatives []any
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		if name == "any_of" && outer {
-			var parts struct {
-				AnyOf []json.RawMessage `json:"any_of"`
-			}
-			if err := json.Unmarshal(text, &parts); err != nil {
-				return nil, nil, fmt.Errorf("any_of: want a list of objects: %w", err)
-			}
-			if alternatives = parts.AnyOf; alternatives == nil {
-				alternatives = []json.RawMessage{}
+			if alternatives, ok = members[name].([]any); !ok || len(alternatives) == 0 {
+				return nil, nil, fmt.Errorf("any_of: want a list of at least one object, got %s", spelled(members[name]))
 			}
 			continue
 		}
@@ -104,10 +104,13 @@ func readConstraint(name string, value any) (Constraint, error) {
 	if !isList {
 		values = []any{value}
 	}
+	if len(values) == 0 {
+		return Constraint{}, fmt.Errorf("%s: want at least one value, got []", name)
+	}
 	for _, one := range values {
 		switch one.(type) {
 		case []any, map[string]any:
-			return Constraint{}, fmt.Errorf("%s: want a text, a number, a boolean or a list of these", name)
+			return Constraint{}, fmt.Errorf("%s: want a text, a number, a boolean or a list of these, got %s", name, spelled(value))
 		}
 	}
 	switch name {
