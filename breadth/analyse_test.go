@@ -122,6 +122,7 @@ func (s *sample) subject(t testing.TB, bundle *bundles.Bundle) breadth.Subject {
 }
 
 func TestSamplesComeOutTheSame(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	for _, one := range readSamples(t) {

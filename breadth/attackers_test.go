@@ -253,6 +253,7 @@ func TestVerdictsThatWordsGetWrong(t *testing.T) {
 			facts: `{"subject_template":["repository_owner","repo","context"]}`, issuer: "https://" + gitHub}, breadth.Tight, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			breadth.Thin(t)
 			result := c.analyse(t)
 			if result.Verdict != c.want || result.Attacker != c.attacker {
 				t.Errorf("want %s %q, got %s %q: why %q rests on %q attackers %v",
@@ -304,6 +305,7 @@ func TestInferredScopeIsAnotherWhenGiven(t *testing.T) {
 		"below":   {one{bound: `{"organization_slug":"acme","pipeline_slug":"app-*"}`, issuer: "https://agent.buildkite.com"}, `{"organization_slug":"acme","pipeline_slug":"app-*"}`},
 	} {
 		t.Run(name, func(t *testing.T) {
+			breadth.Thin(t)
 			inferred := c.analyse(t)
 			if got := inferred.Scope.String(); got != c.scope {
 				t.Fatalf("want the scope %s, got %s", c.scope, got)

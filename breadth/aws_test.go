@@ -60,6 +60,7 @@ func (c trusting) subject(t *testing.T) breadth.Subject {
 
 func (c trusting) check(t *testing.T) {
 	t.Helper()
+	breadth.Thin(t)
 	result, err := breadth.New(openBundle(t)).Analyse(context.Background(), c.subject(t))
 	if err != nil {
 		t.Fatal(err)
@@ -71,6 +72,7 @@ func (c trusting) check(t *testing.T) {
 }
 
 func TestForeignPrincipalNeitherAdmitsNorRefuses(t *testing.T) {
+	t.Parallel()
 	role := map[string]any{"role_arn": "arn:aws:iam::" + here + ":role/x"}
 	provider := map[string]any{"provider_arn": inAccount(here)}
 	denied := func(principal string) string {
@@ -111,6 +113,7 @@ func (c trusting) checks(condition string) func(*testing.T) {
 }
 
 func TestNoTokenOfTwoAudiences(t *testing.T) {
+	t.Parallel()
 	wanted := with(mainOnly, `{"ForAnyValue:StringEquals":{"host:aud":"sts.amazonaws.com"}}`)
 	loose := with(anybody, `{"StringEquals":{"host:aud":"sts.amazonaws.com"}}`)
 	other, both := map[string]any{"client_ids": []any{"other"}}, map[string]any{"client_ids": []any{"other", "sts.amazonaws.com"}}
@@ -126,6 +129,7 @@ func TestNoTokenOfTwoAudiences(t *testing.T) {
 
 // What a key comes to that the token does not fill is Rego's to say: the analysis asks it.
 func TestRequestIsReadAsTheGateReadsIt(t *testing.T) {
+	t.Parallel()
 	name := func(text string) string { return `{"StringEqualsIfExists":{"sts:RoleSessionName":"` + text + `"}}` }
 	keys := func(key string, value any) map[string]any {
 		return map[string]any{"keys": map[string]any{key: value}}
@@ -168,6 +172,7 @@ func TestRequestIsReadAsTheGateReadsIt(t *testing.T) {
 }
 
 func TestPolicyVariablesLeaveTheTextAround(t *testing.T) {
+	t.Parallel()
 	sub := func(operator, text string) string {
 		return `{"` + operator + `":{"host:sub":"` + text + `"}}`
 	}

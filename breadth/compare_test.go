@@ -57,6 +57,7 @@ func regionsOf(d *breadth.Difference) string {
 }
 
 func TestChangeIsTakenForAnother(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	for name, c := range map[string]struct {
@@ -102,6 +103,7 @@ func TestChangeIsTakenForAnother(t *testing.T) {
 			breadth.Broadened, "namespace_path any, project any, ref any", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			breadth.Thin(t)
 			before, after := preparedRole(t, bundle, c.platform, c.before), preparedRole(t, bundle, c.platform, c.after)
 			subject := func(role *bundles.Role) breadth.Subject {
 				return breadth.Subject{Role: role, Now: testNow, Limits: patient}
@@ -173,6 +175,7 @@ func respelled(role map[string]any) map[string]any {
 }
 
 func TestRandomChangeIsTakenForAnother(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	r := rand.New(rand.NewPCG(uint64(number(t, "BREADTH_SEED", 1)), 2))

@@ -19,6 +19,7 @@ func trustIn(host, subject string) map[string]any {
 }
 
 func TestMendedDisagreementsStayMended(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	app := map[string]any{"repository": "acme/app"}
@@ -50,6 +51,7 @@ func TestMendedDisagreementsStayMended(t *testing.T) {
 		{"a workflow's name holds what a star is for", gitHub, "repo:acme@*/app:environment:production", app, told(hidden, "repo", "context"), breadth.Sibling, breadth.Broad},
 	} {
 		t.Run(one.name, func(t *testing.T) {
+			breadth.Thin(t)
 			scope, err := breadth.ReadScope(marshal(t, one.scope))
 			if err != nil {
 				t.Fatal(err)

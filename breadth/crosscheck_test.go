@@ -186,6 +186,7 @@ var actors = []string{breadth.Outsider, breadth.Lookalike, breadth.Lured, breadt
 // what it calls tight or dead against minted tokens, what it calls broad by its witness.
 // BREADTH_FIRST is the number of the first role, to see one again.
 func TestAnotherImplementationDisagrees(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	systems := map[string]func(*rand.Rand) system{"github": newHub, "gitlab": newLab}

@@ -1,6 +1,20 @@
 package breadth
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+)
+
+var rows atomic.Int64
+
+// Thin skips the rows of a long table but one in so many under the race detector.
+func Thin(t *testing.T) {
+	t.Helper()
+	if rows.Add(1)%Thinned != 0 {
+		t.Skipf("one row in %d is run under the race detector, all are without it", Thinned)
+	}
+}
 
 // Sandwich returns what the analysis takes a role for: whether it surely, and whether it
 // perhaps, accepts claims.

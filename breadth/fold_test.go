@@ -10,6 +10,7 @@ import (
 // or name, a role of a hundred took seconds. That no project that the scope names is its own
 // fork takes two for each.
 func TestAtomsGrowWithTheRole(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	each := map[string]int{"paths": 2, "names": 2}

@@ -157,6 +157,7 @@ func awsRole(t testing.TB, bundle *bundles.Bundle, policy map[string]any) *bundl
 // TestTightTrustAdmitsNoToken holds verdicts against tokens that are minted apart from the
 // model and asked of the role itself.
 func TestTightTrustAdmitsNoToken(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	r := rand.New(rand.NewPCG(9, 1))

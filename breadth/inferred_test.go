@@ -21,6 +21,7 @@ func alsoDenied(policy map[string]any, wanted conditions) map[string]any {
 // TestScopeIsReadOffTheWrongPart holds roles whose scope nobody gave to the scope that they
 // show; one that shows none makes every token a stranger's.
 func TestScopeIsReadOffTheWrongPart(t *testing.T) {
+	t.Parallel()
 	const branch = "ref:refs/heads/main"
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
@@ -76,6 +77,7 @@ func TestScopeIsReadOffTheWrongPart(t *testing.T) {
 			`null`, breadth.Broad},
 	} {
 		t.Run(name, func(t *testing.T) {
+			breadth.Thin(t)
 			result, err := analyser.Analyse(context.Background(), breadth.Subject{Role: awsRole(t, bundle, c.role), Now: testNow, Limits: patient})
 			if err != nil {
 				t.Fatal(err)
@@ -90,6 +92,7 @@ func TestScopeIsReadOffTheWrongPart(t *testing.T) {
 // TestWitnessThatNobodyCanMint holds roles to scopes that leave open whose something is:
 // what nobody surely has is no witness, and its twin that somebody has is.
 func TestWitnessThatNobodyCanMint(t *testing.T) {
+	t.Parallel()
 	const app = `{"repository":"acme/app"}`
 	const deploy = "acme/ci/.github/workflows/deploy.yml@refs/heads/main"
 	bundle := openBundle(t)
@@ -128,6 +131,7 @@ func TestWitnessThatNobodyCanMint(t *testing.T) {
 		"an enterprise": {role: trustOf(gitHub, like("enterprise_id", "77")), scope: `{"enterprise_id":"77"}`, verdict: breadth.Tight},
 	} {
 		t.Run(name, func(t *testing.T) {
+			breadth.Thin(t)
 			scope, err := breadth.ReadScope([]byte(c.scope))
 			if err != nil {
 				t.Fatal(err)

@@ -274,10 +274,12 @@ func foreignRoles() []foreignRole {
 }
 
 func TestRolesOfOtherIssuers(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	for _, one := range foreignRoles() {
 		t.Run(one.name, func(t *testing.T) {
+			breadth.Thin(t)
 			doc, err := trustcheck.ReadDocument("role.json", marshal(t, one.role))
 			if err != nil {
 				t.Fatal(err)

@@ -1,6 +1,6 @@
 //go:build !race
 
-package breadth_test
+package breadth
 
-// thinned is by how much long tests do less under the race detector.
-const thinned = 1
+// Thinned is by how much long tests do less under the race detector.
+const Thinned = 1

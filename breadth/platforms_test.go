@@ -98,6 +98,7 @@ func (s *platformSample) subject(t testing.TB, bundle *bundles.Bundle) breadth.S
 }
 
 func TestSamplesOfOtherPlatformsComeOutTheSame(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	for _, one := range readPlatformSamples(t) {

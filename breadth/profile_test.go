@@ -36,6 +36,7 @@ func isWithin(part *breadth.Part, claims map[string]any) bool {
 }
 
 func TestProfileLeavesOutWhatIsAccepted(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	r := rand.New(rand.NewPCG(uint64(number(t, "BREADTH_SEED", 1)), 4))
@@ -80,6 +81,7 @@ func TestProfileLeavesOutWhatIsAccepted(t *testing.T) {
 }
 
 func TestProfilesOfKnownRoles(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	for claims, wanted := range map[string]string{

@@ -290,7 +290,7 @@ func marshal(t testing.TB, value any) []byte {
 // detector, or as many as the environment says.
 func rounds(t testing.TB, name string, usual int) int {
 	t.Helper()
-	return number(t, name, max(1, usual/thinned))
+	return number(t, name, max(1, usual/breadth.Thinned))
 }
 
 // number is a whole number that the environment may set.
@@ -317,6 +317,7 @@ func decide(t testing.TB, bundle *bundles.Bundle, role *bundles.Role, claims map
 }
 
 func TestTightRoleAcceptsNoTokenOutside(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	seed := uint64(number(t, "BREADTH_SEED", 1))

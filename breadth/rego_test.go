@@ -106,6 +106,7 @@ func isList(value any) bool {
 }
 
 func TestExactRegoIsReadAsOPADecides(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	x, y := "input.claims.x", "input.claims.y"
 	for name, rules := range map[string]string{
@@ -190,6 +191,7 @@ func TestExactRegoIsReadAsOPADecides(t *testing.T) {
 		"ignored default of a function": "allow if f(" + x + ") == \"a\"\nf(v) := lower(v) if is_string(v)",
 	} {
 		t.Run(name, func(t *testing.T) {
+			breadth.Thin(t)
 			held(t, bundle, rules, oddTokens())
 			plain := plainTokens()
 			if slices.Contains([]string{"negated rule needs none", "matchers"}, name) {
@@ -205,6 +207,7 @@ func TestExactRegoIsReadAsOPADecides(t *testing.T) {
 }
 
 func TestUnreadRegoIsNeverDropped(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	x, y := "input.claims.x", "input.claims.y"
 	for name, rules := range map[string]string{
@@ -237,6 +240,7 @@ func TestUnreadRegoIsNeverDropped(t *testing.T) {
 		"object of a rule":      "allow if o.k == \"a\"\no[k] := v if {\n\tk := \"k\"\n\tv := " + x + "\n}",
 	} {
 		t.Run(name, func(t *testing.T) {
+			breadth.Thin(t)
 			held(t, bundle, rules, append(oddTokens(), plainTokens()...))
 		})
 	}
@@ -485,6 +489,7 @@ func randomRego(r *rand.Rand) string {
 // TestRandomRegoIsReadAsOPADecides writes roles and asks OPA about tokens as GitLab mints
 // them, and as it does not.
 func TestRandomRegoIsReadAsOPADecides(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	r := rand.New(rand.NewPCG(uint64(number(t, "BREADTH_SEED", 1)), 2))
 	gitlab := newGitLab(r, randomSetting(r))
@@ -514,6 +519,7 @@ func TestRandomRegoIsReadAsOPADecides(t *testing.T) {
 // TestTightRegoAcceptsNoTokenOutside holds verdicts about random roles in Rego against
 // tokens minted apart from the model.
 func TestTightRegoAcceptsNoTokenOutside(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	analyser := breadth.New(bundle)
 	r := rand.New(rand.NewPCG(uint64(number(t, "BREADTH_SEED", 1)), 3))
@@ -614,6 +620,7 @@ func marshalled(value any) string {
 // A rule of so many cases that nobody wants to follow them ends undecided, and soon; one
 // that only has many claims is followed.
 func TestManyCasesEndUndecided(t *testing.T) {
+	t.Parallel()
 	bundle := openBundle(t)
 	var bound, nested []string
 	for i := range 12 {
@@ -628,6 +635,7 @@ func TestManyCasesEndUndecided(t *testing.T) {
 		"nested loops":           {`names := ["` + strings.Join(slices.Sorted(maps.Keys(wants())), `", "`) + "\"]\n\nallow if {\n\t" + strings.Join(nested, "\n\t") + "\n}", breadth.Undecided},
 	} {
 		t.Run(name, func(t *testing.T) {
+			breadth.Thin(t)
 			result, err := breadth.New(bundle).Analyse(context.Background(), breadth.Subject{
 				Limits: patient, Role: regoRole(t, bundle, c.rules), Issuer: "https://gitlab.com", Now: testNow,
 			})
@@ -672,6 +680,7 @@ func TestContextIsKnownWhereItIsGiven(t *testing.T) {
 }
 
 func TestRolesAreReadSideBySide(t *testing.T) {
+	t.Parallel()
 	bundle, err := bundles.Open(context.Background(), bundles.Options{
 		Rules:   map[string]string{"ours.rego": "package trustcheck.rules.ours\n\nallow if {\n\tsome p in prefixes\n\tstartswith(input.claims.project_path, concat(\"\", [p, \"/\"]))\n}\n\nprefixes := {lower(p) | some p in [\"ACME\"]}\n"},
 		Require: []string{"ours"},

@@ -22,6 +22,7 @@ import (
 // the claims known, reads what is left back as a set of values, and compares it with the
 // set that the analysis takes the condition for: equal languages, not equal samples.
 func TestResidualRegoMeansTheReading(t *testing.T) {
+	t.Parallel()
 	matchers := matcherModules(t)
 	proved, unread := 0, 0
 	seen := map[string]bool{}
@@ -34,6 +35,9 @@ func TestResidualRegoMeansTheReading(t *testing.T) {
 			continue
 		}
 		seen[string(text)] = true
+		if len(seen)%Thinned != 0 {
+			continue
+		}
 		l := newLowering(context.Background())
 		wanted, err := l.condition(&condition)
 		if err != nil {
@@ -63,7 +67,7 @@ func TestResidualRegoMeansTheReading(t *testing.T) {
 	}
 	t.Logf("%d conditions proved, %d not read", proved, unread)
 	// What may be absent or null is left with a rule that has a default.
-	if proved < 40 || unread > 1 {
+	if proved < 40/Thinned || unread > 1 {
 		t.Errorf("want every condition of the samples proved but text_or_absent, got %d of %d", proved, proved+unread)
 	}
 }

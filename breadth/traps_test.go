@@ -34,6 +34,7 @@ type trap struct {
 }
 
 func TestWordsDoNotDecide(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile("testdata/traps.jsonl")
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +55,7 @@ func TestWordsDoNotDecide(t *testing.T) {
 			rows++
 		}
 		t.Run(one.Name, func(t *testing.T) {
+			breadth.Thin(t)
 			doc, err := trustcheck.ReadDocument("role.json", one.Role)
 			if err != nil {
 				t.Fatal(err)
