@@ -265,8 +265,8 @@ func (a *analysis) detail() error {
 	if a.result.Verdict != Broad {
 		return nil
 	}
-	a.result.Regions, a.result.Complete, err = a.regions(a.hits[a.result.Witness],
-		func(q *ready) node { return q.role[must] }, circle(a.result.Attacker, true, may))
+	a.result.Regions, a.result.Complete, err = a.regions(a.hits[a.result.Witness], a.result.Attacker, true,
+		func(q *ready) node { return q.role[must] })
 	return err
 }
 

@@ -343,7 +343,7 @@ func (a *analysis) differs(attacker string, outside bool) (*Difference, error) {
 	}
 	difference := &Difference{Attacker: attacker, Token: token, Who: a.sentence(a.who(attacker, token, gets), token)}
 	a.budget = allSearches * a.search
-	difference.Regions, difference.Complete, err = a.regions(found, admitted, circle(attacker, outside, may))
+	difference.Regions, difference.Complete, err = a.regions(found, attacker, outside, admitted)
 	if limited(err) {
 		err = nil
 	}

@@ -11,8 +11,10 @@ import (
 )
 
 // Region is a set of tokens around a witness that is proven to be let in: every token of
-// these shapes that the attacker can get and that lies outside the scope, as long as each
-// of its parts is within the extent given. No extent can be made wider by itself.
+// these shapes that lies outside the scope, as the witness does, as long as each of its parts
+// is within the extent given. No extent can be made wider by itself. Where tokens that are
+// as the witness in all that it is asked for are told apart by who has them, it speaks of
+// the attacker's alone.
 type Region struct {
 	// Shapes lists the shapes of its tokens, each by what sets it apart from the plainest;
 	// AllShapes says that there are no others within the extents.
@@ -83,22 +85,28 @@ const maxShapes = 3
 const maxRegions = 6
 
 // regions generalises a witness: it widens one part after the other as far as every token
-// of the attacker's in between is let in, sets what it found aside, and goes on with a
-// token outside of it. What a limit cuts short is not complete.
-func (a *analysis) regions(first *hit, admitted, circle func(*ready) node) (found []Region, complete bool, err error) {
+// of anybody's in between is let in, or every one of the attacker's, sets what it found
+// aside, and goes on with a token outside of it. What a limit cuts short is not complete.
+func (a *analysis) regions(first *hit, attacker string, outside bool, admitted func(*ready) node) (found []Region, complete bool, err error) {
+	theirs, anybodys := circle(attacker, outside, may), circle("", outside, may)
 	next := first
 	for next != nil {
 		if len(found) == maxRegions {
 			return found, false, nil
 		}
-		hole, err := a.widest(next, admitted, circle)
-		if err != nil {
+		who := anybodys
+		hole, err := a.widest(next, admitted, who)
+		if err == nil && hole == nil {
+			who = theirs
+			hole, err = a.widest(next, admitted, who)
+		}
+		if err != nil || hole == nil {
 			return found, false, err
 		}
 		region := Region{Extents: a.extents(hole), AllShapes: true}
 		for w := range a.worlds {
 			for _, q := range a.worlds[w].questions {
-				held, others, err := a.fills(q, hole, admitted, circle)
+				held, others, err := a.fills(q, hole, admitted, who)
 				if err != nil {
 					return found, false, err
 				}
@@ -116,7 +124,7 @@ func (a *analysis) regions(first *hit, admitted, circle func(*ready) node) (foun
 		}
 		found = append(found, region)
 		if next, _, err = a.find(must, func(q *ready) node {
-			return q.forms.all(admitted(q), circle(q), q.forms.not(q.told))
+			return q.forms.all(admitted(q), theirs(q), q.forms.not(q.told))
 		}); err != nil {
 			return found, false, err
 		}
@@ -132,7 +140,7 @@ func (a *analysis) regions(first *hit, admitted, circle func(*ready) node) (foun
 }
 
 // widest holds each part of a token to the widest span with which all tokens of the
-// circle are admitted.
+// circle are admitted; nil where with the very same parts some are not, or none is there.
 func (a *analysis) widest(h *hit, admitted, circle func(*ready) node) (*widening, error) {
 	w := &widening{
 		analysis: a, hit: h, spans: map[int]span{}, except: map[int][]string{},
@@ -141,6 +149,9 @@ func (a *analysis) widest(h *hit, admitted, circle func(*ready) node) (*widening
 	}
 	for field, text := range h.texts {
 		w.spans[field] = exactly(text)
+	}
+	if !w.holds() || w.member() == nil {
+		return nil, w.failed
 	}
 	for field := range h.fields {
 		if _, matters := h.texts[field]; !matters {
