@@ -16,7 +16,7 @@ import (
 // the same: a way stays a conjunction, and one condition becomes several.
 func neutral(stages []bundles.Stage) ([]bundles.Stage, error) {
 	all := make([]bundles.Stage, len(stages))
-	long := longTexts(stages)
+	length := lengthOfStages(stages)
 	for s, stage := range stages {
 		all[s] = bundles.Stage{Name: stage.Name}
 		for _, of := range []struct {
@@ -24,7 +24,7 @@ func neutral(stages []bundles.Stage) ([]bundles.Stage, error) {
 			into *[]bundles.Way
 		}{{stage.Ways, &all[s].Ways}, {stage.Refusals, &all[s].Refusals}} {
 			for _, way := range of.from {
-				conditions, err := neutralAll(way.Conditions, long)
+				conditions, err := neutralAll(way.Conditions, length)
 				if err != nil {
 					return nil, fmt.Errorf("stage %s: %w", stage.Name, err)
 				}
@@ -35,20 +35,22 @@ func neutral(stages []bundles.Stage) ([]bundles.Stage, error) {
 	return all, nil
 }
 
-func neutralAll(conditions []bundles.Condition, long bool) ([]bundles.Condition, error) {
+func neutralAll(conditions []bundles.Condition, length int) ([]bundles.Condition, error) {
 	var all []bundles.Condition
 	for _, condition := range conditions {
 		found := []bundles.Condition{condition}
 		var err error
 		switch condition.Analysis {
 		case "of":
-			found, err = neutralAll(condition.Of, long)
+			found, err = neutralAll(condition.Of, length)
 		case "leaf":
 			err = neutralLeaf(&found[0])
 		case "formula":
 			found, err = neutralFormula(condition)
 		case "free":
-			err = neutralMapping(&found[0], long)
+			if err = neutralMapping(&found[0], length > longestOfGoogle-roomFor); err == nil && length > longestOfAWS-roomFor {
+				err = neutralLength(&found[0])
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", said(&condition), err)
@@ -112,10 +114,32 @@ func neutralMapping(c *bundles.Condition, long bool) error {
 // roomFor is how long a subject surely is at most that consists of an issuer's plain names.
 const roomFor = 64
 
-// longTexts reports whether the texts that a role wants could make a subject of Google's
-// exceed its 127 bytes. Where they do not, whatever passes has a short twin, and names too
-// long for a subject are nothing that a role is judged by.
-func longTexts(stages []bundles.Stage) bool {
+// What platforms take for a subject: 127 bytes, and 255 characters; see their READMEs.
+const (
+	longestOfGoogle = 127
+	longestOfAWS    = 255
+)
+
+// neutralLength is AWS's bound on the length of a subject. Whether STS refuses a longer one
+// is not documented: it perhaps passes.
+func neutralLength(c *bundles.Condition) error {
+	if c.Platform != "aws" || c.Name != "subject_length" {
+		return nil
+	}
+	short := fmt.Sprintf(`\A(?s:.{0,%d})\z`, longestOfAWS)
+	var err error
+	c.Formula, err = json.Marshal(claimFormula{Op: cel.AnyOf, Of: []claimFormula{
+		{Op: cel.Leaf, Test: &claimTest{Path: []string{"assertion", c.Claim}, Language: &cel.Language{Pattern: &short}}},
+		{Op: cel.Unknown, Reason: c.Message},
+	}})
+	c.Analysis, c.Reads, c.Paths = "wish", "pointer", [][]any{{c.Claim}}
+	return err
+}
+
+// lengthOfStages is how long the texts are that a role wants at once. Where they leave room
+// for an issuer's plain names, whatever passes has a twin that is short enough for a subject,
+// and names too long for one are nothing that a role is judged by.
+func lengthOfStages(stages []bundles.Stage) int {
 	length := 0
 	for _, stage := range stages {
 		longest := 0
@@ -124,7 +148,7 @@ func longTexts(stages []bundles.Stage) bool {
 		}
 		length += longest
 	}
-	return length > 127-roomFor
+	return length
 }
 
 // lengthOf is how long the texts are that conditions want at once.
@@ -136,6 +160,12 @@ func lengthOf(conditions []bundles.Condition) int {
 		case c.Key == "iss" || c.Key == "aud":
 		case c.Analysis == "of":
 			length += lengthOf(c.Of)
+		case c.Analysis == "leaf":
+			longest := 0
+			for _, text := range wantedTexts(c) {
+				longest = max(longest, len(text))
+			}
+			length += longest
 		case c.Test == "in" || c.Test == "pattern":
 			longest := lengthOfPattern(c.Pattern)
 			for _, text := range textsIn(c.Values) {

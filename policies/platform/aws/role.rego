@@ -148,7 +148,7 @@ _token := [
 		"assumption": "the token is signed with an algorithm that STS knows: alg was not given",
 		"message": "InvalidIdentityToken: the token's algorithm is none that STS verifies",
 	}),
-	object.union_n([_checked, _audience_read, {"parts": [object.union(
+	object.union_n([_checked, _read, {"parts": [object.union(
 		_own("check", {}),
 		{"claim": claim, "key": claim, "check": check, "operator": operator, "message": message},
 	) |
@@ -169,17 +169,29 @@ _token := [
 
 _checked := _own("token", {"analysis": "free", "message": "InvalidIdentityToken"})
 
-# Where somebody looks at the audience, the analysis is to know that it is not empty.
-_audience_read := {"analysis": "of", "of": [_checked, _own("check", {
+# What of the checks the analysis reads: how long a subject is and, where somebody looks at
+# the audience, that it is not empty.
+_read := {"analysis": "of", "of": array.concat([_checked, _subject_read], _audience_read)}
+
+_subject_read := _own("subject_length", {
+	"claim": "sub",
+	"reads": "claim",
+	"key": "sub",
+	"operator": "at most 255 characters",
+	"analysis": "free",
+	"message": "whether STS refuses a longer sub is not documented",
+})
+
+_audience_read := [_own("check", {
 	"claim": "aud",
 	"reads": "claim",
 	"key": "aud",
 	"operator": "present",
 	"analysis": "nonempty",
 	"message": "InvalidIdentityToken: Missing a required claim: aud",
-})]} if {
+})] if {
 	_audience_matters
-} else := {}
+} else := []
 
 _audience_matters if count(_clients) > 0
 
