@@ -450,7 +450,7 @@ func TestDeadRoleHidesItsRecycler(t *testing.T) {
 func TestScopeAndFactsAreReadStrictly(t *testing.T) {
 	star := `want one star, at the end and behind an owner's name, as in acme/* or acme/svc-*: got `
 	for wrong, says := range map[string]string{
-		`{`:                             `scope: want a JSON object: unexpected EOF`,
+		`{`:                             `scope: want an object: unexpected EOF`,
 		`{"ref":"main"} {}`:             `scope: want one object, got more behind it`,
 		`[]`:                            `scope: want an object of claims, got []`,
 		`{}`:                            `scope: want at least one claim, got none`,

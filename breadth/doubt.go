@@ -61,16 +61,6 @@ func (a *analysis) doubt(possible, sure *hit, missing int) []string {
 	if sure != nil && missing > 0 {
 		why = append(why, "the fact issuer_version decides")
 	}
-	for _, fact := range []struct {
-		name    string
-		matters bool
-	}{
-		{"protected_branches", a.refs}, {"protected_tags", a.refs}, {"environments", a.environments},
-	} {
-		if fact.matters && a.tenants.named() && !a.facts.knows(fact.name) {
-			why = append(why, "the fact "+fact.name+" decides: it was not given")
-		}
-	}
 	for _, claim := range a.families() {
 		why = append(why, fmt.Sprintf("what the scope's owners put into %s decides: nobody has said", claim))
 	}
@@ -93,6 +83,16 @@ func (a *analysis) doubt(possible, sure *hit, missing int) []string {
 			decides = "whose projects' subjects are set otherwise decides"
 		}
 		why = append(why, decides+": a token may pass whose subject is set to other components")
+	}
+	for _, fact := range []struct {
+		name    string
+		matters bool
+	}{
+		{"protected_branches", a.refs}, {"protected_tags", a.refs}, {"environments", a.environments},
+	} {
+		if fact.matters && a.tenants.named() && !a.facts.knows(fact.name) {
+			why = append(why, "the fact "+fact.name+" may decide: it was not given")
+		}
 	}
 	if len(why) == 0 {
 		why = append(why, "a token may pass that the issuer perhaps mints: "+a.sketch(possible))

@@ -174,10 +174,18 @@ func (a *analysis) telling(token *Token) string {
 	var parts []string
 	for _, claim := range shown {
 		if value, ok := token.Claims[claim]; ok {
-			parts = append(parts, fmt.Sprintf("%s=%v", claim, value))
+			parts = append(parts, claim+"="+bare(value))
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+// bare is a value as JSON, a text without its quotes.
+func bare(value any) string {
+	if text, ok := value.(string); ok {
+		return text
+	}
+	return spelled(value)
 }
 
 // remedy says what closes the role to a token.

@@ -48,8 +48,14 @@ func neutralAll(conditions []bundles.Condition, length int) ([]bundles.Condition
 		case "formula":
 			found, err = neutralFormula(condition)
 		case "free":
-			if err = neutralMapping(&found[0], length > longestOfGoogle-roomFor); err == nil && length > longestOfAWS-roomFor {
+			switch {
+			case condition.Platform == "gcp":
+				err = neutralMapping(&found[0], length > longestOfGoogle-roomFor)
+			case condition.Platform != "aws" || condition.Name != "subject_length":
+			case length > longestOfAWS-roomFor:
 				err = neutralLength(&found[0])
+			default:
+				found = nil
 			}
 		}
 		if err != nil {
@@ -65,7 +71,7 @@ func neutralAll(conditions []bundles.Condition, length int) ([]bundles.Condition
 // a token surely passes only where none is. A subject that is sub is text in every token; how
 // long one may be is asked where the role's own texts are long.
 func neutralMapping(c *bundles.Condition, long bool) error {
-	if c.Platform != "gcp" || c.Name != "mapping" || len(c.Formula) == 0 {
+	if c.Name != "mapping" || len(c.Formula) == 0 {
 		return nil
 	}
 	var both struct {
@@ -123,9 +129,6 @@ const (
 // neutralLength is AWS's bound on the length of a subject. Whether STS refuses a longer one
 // is not documented: it perhaps passes.
 func neutralLength(c *bundles.Condition) error {
-	if c.Platform != "aws" || c.Name != "subject_length" {
-		return nil
-	}
 	short := fmt.Sprintf(`\A(?s:.{0,%d})\z`, longestOfAWS)
 	var err error
 	c.Formula, err = json.Marshal(claimFormula{Op: cel.AnyOf, Of: []claimFormula{

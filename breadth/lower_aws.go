@@ -63,6 +63,9 @@ func (l *lowering) keyed(c *bundles.Condition) (leaf, error) {
 		return known, nil
 	}
 	matches, doubtful, err := l.matching(c, &read)
+	if limited(err) {
+		return l.unknown(c, err.Error()), nil
+	}
 	if err != nil || matches == nil {
 		return l.unknown(c, "the analysis does not know the operator"), err
 	}
@@ -117,9 +120,6 @@ func (l *lowering) matching(c *bundles.Condition, read *keyLeaf) (matches, doubt
 	case "present":
 		// Whether the key is there is settled by request.
 		matches = language.None()
-	}
-	if limited(err) {
-		return nil, nil, nil
 	}
 	return matches, doubtful, err
 }

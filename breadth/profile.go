@@ -213,11 +213,24 @@ func (a *analysis) absent(claim string, parts map[string]*Part) {
 func (a *analysis) called(field string) string {
 	names := &a.model.Names
 	for _, claim := range append([]string{names.Group, names.ID, names.GroupID}, slices.Sorted(maps.Keys(a.model.Claims))...) {
-		if a.interesting[claim] && a.model.Claims[claim].Text == "{"+field+"}" {
+		if a.interesting[claim] && a.model.Claims[claim].Text == "{"+field+"}" && a.everywhere(claim, field) {
 			return claim
 		}
 	}
 	return strings.TrimPrefix(field, "=")
+}
+
+// everywhere reports whether no shape with a field has a claim that is another one.
+func (a *analysis) everywhere(claim, field string) bool {
+	for w := range a.worlds {
+		for _, q := range a.worlds[w].questions {
+			pieces := q.pieces(claim)
+			if _, there := q.order[field]; there && len(pieces) == 1 && pieces[0].Field != "" && pieces[0].Field != field {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // addPart adds the texts of one shape.
@@ -265,6 +278,9 @@ func (a *analysis) describe(p *Part, typed bool) error {
 		return nil
 	}
 	common := told.CommonPrefix()
+	if strings.ContainsRune(told.CommonSuffix(), language.End) {
+		return nil // lists, of which neither end says anything
+	}
 	p.Prefix, p.Suffix = plainPrefix(common), told.CommonSuffix()
 	if p.Prefix == "" || !told.Contains(common) {
 		return nil

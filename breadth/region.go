@@ -245,9 +245,12 @@ func (w *widening) holds() bool {
 }
 
 // widen holds a field to its text's shortest prefix with which all is admitted, else to
-// its shortest suffix.
+// its shortest suffix. Of a list neither says anything.
 func (w *widening) widen(field int) {
 	text := w.texts[field]
+	if strings.ContainsRune(text, language.End) {
+		return
+	}
 	letters := []rune(text)
 	prefix := func(more bool) func(int) bool {
 		return func(n int) bool { return w.fits(field, span{prefix: string(letters[:n]), open: true, more: more}) }

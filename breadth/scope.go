@@ -48,7 +48,7 @@ func ReadScope(text []byte) (*Scope, error) {
 	decoder.UseNumber()
 	var came any
 	if err := decoder.Decode(&came); err != nil {
-		return nil, fmt.Errorf("scope: want a JSON object: %w", err)
+		return nil, fmt.Errorf("scope: want an object: %w", err)
 	}
 	if decoder.More() {
 		return nil, errors.New("scope: want one object, got more behind it")

@@ -817,7 +817,9 @@ func (l *lowering) valueDomain(claim issuer.Claim, surely bool) (*language.Langu
 	if surely && claim.Surely != "" {
 		text = claim.Surely
 	}
-	return l.cached(fmt.Sprintf("domain %+v %s", *value, text), func() (*language.Language, error) {
+	// What is narrowed to some texts is surely not null either.
+	null := value.Null && (!surely || claim.Surely == "")
+	return l.cached(fmt.Sprintf("domain %+v %s %t", *value, text, null), func() (*language.Language, error) {
 		var parts []*language.Language
 		add := func(pattern, mark string, list bool) error {
 			if pattern == "" {
@@ -848,7 +850,7 @@ func (l *lowering) valueDomain(claim issuer.Claim, surely bool) (*language.Langu
 			there bool
 			mark  string
 		}{
-			{value.Boolean, markTrue}, {value.Boolean, markFalse}, {value.Null, markNull},
+			{value.Boolean, markTrue}, {value.Boolean, markFalse}, {null, markNull},
 			{value.Absent, markAbsent}, {value.Objects, markOther},
 		} {
 			if m.there {

@@ -3,6 +3,7 @@ package breadth
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // answer asks the questions in order. What a limit cuts short leaves the others alone: a
@@ -171,6 +172,27 @@ func (a *analysis) broad(attacker string, token *Token) {
 	if (attacker == Developer || attacker == ForkMR) && names.RefType != "" && token.Claims[names.RefType] == names.Tag && a.takenForOpen("protected_tags") {
 		a.rest("no tag is protected: the fact protected_tags was not given")
 	}
+	if of := a.calledFrom(token); of != "" {
+		a.rest(fmt.Sprintf("others may call the workflows of %s: the fact reusable_workflows does not tell", of))
+	}
+}
+
+// calledFrom is the repository of the workflow that a token's job runs, where it is another
+// owner's than the job's and nobody has said who may call it.
+func (a *analysis) calledFrom(token *Token) string {
+	names := &a.model.Names
+	workflow, _ := token.Claims[names.Workflow].(string)
+	parts := strings.SplitN(workflow, "/", 3)
+	if owner, _ := token.Claims[names.Group].(string); len(parts) < 3 || strings.EqualFold(parts[0], owner) {
+		return ""
+	}
+	repository := parts[0] + "/" + parts[1]
+	for known := range a.facts.ReusableWorkflows {
+		if strings.EqualFold(known, repository) {
+			return ""
+		}
+	}
+	return repository
 }
 
 func (a *analysis) tight() {

@@ -155,7 +155,7 @@ type Claim struct {
 	Fixed  string `json:"fixed,omitempty"`
 	Null   bool   `json:"null,omitempty"`
 	Absent bool   `json:"absent,omitempty"`
-	// Surely narrows a Value that is text, as for a Field.
+	// Surely narrows a Value that is text, as for a Field; it is surely not null then.
 	Surely string   `json:"surely,omitempty"`
 	Plain  []string `json:"plain,omitempty"`
 	// Since and Until are releases: the claim is there from one on and before the other.
