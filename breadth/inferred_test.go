@@ -128,6 +128,10 @@ func TestWitnessThatNobodyCanMint(t *testing.T) {
 		"another's name":                   {role: trustOf(gitHub, like("sub", "repo:partner/web:*")), scope: `{"repository_id":"34"}`, verdict: breadth.Undecided, says: "whose partner is decides"},
 		"an enterprise of which the scope is a part": {role: trustOf(gitHub, like("enterprise_id", "77")), scope: `{"enterprise_id":"77","repository_owner":"acme"}`,
 			verdict: breadth.Undecided, says: "others than the scope's perhaps do"},
+		"an account, where the claim is there": {role: trustOf("gitlab.com", conditions{"StringEqualsIfExists": {"user_login": "alice"}, "StringLike": {"sub": "project_path:*"}}),
+			scope: `{"namespace_path":"acme"}`, verdict: breadth.Broad, attacker: breadth.ForkMR},
+		"another's workflow": {role: trustOf(gitHub, like("job_workflow_ref", deploy)), scope: `{"repository_owner":"x"}`, verdict: breadth.Broad,
+			attacker: breadth.Outsider, says: "others may call the workflows of acme/ci"},
 		"an enterprise": {role: trustOf(gitHub, like("enterprise_id", "77")), scope: `{"enterprise_id":"77"}`, verdict: breadth.Tight},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -144,7 +148,7 @@ func TestWitnessThatNobodyCanMint(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if result.Verdict != c.verdict || result.Attacker != c.attacker || !strings.Contains(strings.Join(result.Why, " "), c.says) {
+			if result.Verdict != c.verdict || result.Attacker != c.attacker || !strings.Contains(strings.Join(append(result.Why, result.RestsOn...), " "), c.says) {
 				t.Errorf("want %s %q, said %q, got %s %q: why %q attackers %v", c.verdict, c.attacker, c.says, result.Verdict, result.Attacker, result.Why, result.Attackers)
 			}
 		})

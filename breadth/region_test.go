@@ -154,7 +154,10 @@ func TestRegionsOfKnownRoles(t *testing.T) {
 			"aws", githubTrust(`{"StringLike":{"host:sub":"repo:*/my-repo:ref:refs/heads/main"}}`), `{"repository":"my-org/my-repo"}`,
 			[]string{"repository_owner any, project my-repo, ref main", "environment */my-repo"},
 		},
-		"a slash forgotten": {"vault", globClaims(`{"project_path":"acme*"}`), `{"namespace_path":"acme"}`, []string{"namespace_path acme*, project any, ref any, aud v"}},
+		"a group's own projects": {"vault", globClaims(`{"project_path":"acme/*"}`), `{"namespace_path":"acme","ref":"main"}`,
+			[]string{"namespace_path acme, project any, ref any", "namespace_path acme/*, project any, ref any"}},
+		"a list that holds a group": {"vault", globClaims(`{"groups_direct":"acme/ops"}`), `{"namespace_path":"acme"}`, []string{"groups_direct [acme/ops]"}},
+		"a slash forgotten":         {"vault", globClaims(`{"project_path":"acme*"}`), `{"namespace_path":"acme"}`, []string{"namespace_path acme*, project any, ref any, aud v"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			scope, err := breadth.ReadScope([]byte(c.scope))
