@@ -103,6 +103,7 @@ func TestSamplesOfOtherPlatformsComeOutTheSame(t *testing.T) {
 	analyser := breadth.New(bundle)
 	for _, one := range readPlatformSamples(t) {
 		t.Run(one.Name, func(t *testing.T) {
+			breadth.Thin(t)
 			start := time.Now()
 			result, err := analyser.Analyse(context.Background(), one.subject(t, bundle))
 			if err != nil {

@@ -109,13 +109,16 @@ func BenchmarkAllOfInfixes(b *testing.B) {
 }
 
 func TestWorstPatternsEndInTime(t *testing.T) {
+	if slowdown > 1 {
+		t.Skip("one goroutine's work of minutes under the race detector; it is run without it")
+	}
 	for _, w := range worst {
 		start := processorTime(t)
 		_, err := limits.Compile(t.Context(), w.pattern)
 		if w.limit && !errors.Is(err, ErrLimit) || !w.limit && err != nil {
 			t.Errorf("%s: %v", w.name, err)
 		}
-		if spent := processorTime(t) - start; spent > slowdown*3*time.Second {
+		if spent := processorTime(t) - start; spent > 3*time.Second {
 			t.Errorf("%s: %v", w.name, spent)
 		}
 	}
