@@ -10,12 +10,16 @@ import (
 )
 
 // neededFacts lists the facts that a proof needs: without any of the others it stands as
-// well, and without all of them at once. Where a limit keeps that from being told, a fact is
+// well, and without all of them at once, which is asked first. Where a limit keeps that from being told, a fact is
 // taken to be needed.
 func (a *analysis) neededFacts() []string {
+	given := slices.Sorted(maps.Keys(a.facts.members()))
+	if len(given) > 1 && a.tightKnowing(&Facts{}) {
+		return nil
+	}
 	var needed []string
 	known := a.facts
-	for _, name := range slices.Sorted(maps.Keys(a.facts.members())) {
+	for _, name := range given {
 		if fewer := known.without(name); a.tightKnowing(fewer) {
 			known = fewer
 		} else {
@@ -30,6 +34,7 @@ func (a *analysis) tightKnowing(facts *Facts) bool {
 	subject := a.Subject
 	subject.Scope, subject.Facts = a.scope, facts
 	again := newAnalysis(a.ctx, a.bundle, subject)
+	again.lower.cache, again.lower.named = a.lower.cache, a.lower.named
 	if err := again.prepare(); err != nil {
 		return false
 	}
