@@ -85,7 +85,6 @@ func TestReasonWithoutItsPlace(t *testing.T) {
 	t.Error("no reason names ref_protected")
 }
 
-// Every condition is reported, not only the first that fails.
 // A service prepares a changed role while others are asked; the race detector watches.
 func TestPreparingWritesToWhatOthersRead(t *testing.T) {
 	bundle := open(t, bundles.Options{})
@@ -107,6 +106,7 @@ func TestPreparingWritesToWhatOthersRead(t *testing.T) {
 	all.Wait()
 }
 
+// Every condition is reported, not only the first that fails.
 func TestLaterFailureIsHidden(t *testing.T) {
 	bundle := open(t, bundles.Options{})
 	decision := bundle.Decide(context.Background(), prepare(t, bundle, deploy), claims(t, `{"sub":5,"exp":1}`))

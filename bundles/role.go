@@ -268,6 +268,12 @@ func placed(prepared ast.Value, doc *trustcheck.Document, at string) ast.Value {
 			elements = append(elements, ast.NewTerm(placed(element.Value, doc, at)))
 		})
 		return ast.NewArray(elements...)
+	case ast.Set:
+		copied := ast.NewSet()
+		prepared.Foreach(func(element *ast.Term) {
+			copied.Add(ast.NewTerm(placed(element.Value, doc, at)))
+		})
+		return copied
 	default:
 		return prepared
 	}
