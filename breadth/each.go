@@ -1,6 +1,8 @@
 package breadth
 
 import (
+	"slices"
+
 	"github.com/trustcheck/trustcheck/bundles"
 	"github.com/trustcheck/trustcheck/policies/cel"
 )
@@ -41,6 +43,25 @@ func eachLeft(stages []bundles.Stage, visit func(*bundles.Condition)) {
 			for c := range refusal.Conditions {
 				if wanted, ok := allBut(&refusal.Conditions[c]); ok {
 					visit(&wanted)
+				}
+			}
+		}
+	}
+}
+
+// eachRead visits the claims that conditions read, of ways and of refusals.
+func eachRead(stages []bundles.Stage, visit func(claim string)) {
+	for s := range stages {
+		for _, way := range slices.Concat(stages[s].Ways, stages[s].Refusals) {
+			for c := range way.Conditions {
+				paths, _, _ := places(&way.Conditions[c])
+				for _, path := range paths {
+					if len(path) == 0 {
+						continue
+					}
+					if claim, ok := path[0].(string); ok {
+						visit(claim)
+					}
 				}
 			}
 		}

@@ -29,19 +29,7 @@ func (a *analysis) withFamilies(model *issuer.Model) *issuer.Model {
 
 // eachNamed visits the claims that role and scope name.
 func (a *analysis) eachNamed(visit func(claim string)) {
-	for s := range a.stages {
-		for _, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
-			for c := range way.Conditions {
-				paths, _, _ := places(&way.Conditions[c])
-				for _, path := range paths {
-					if len(path) > 0 {
-						name, _ := path[0].(string)
-						visit(name)
-					}
-				}
-			}
-		}
-	}
+	eachRead(a.stages, visit)
 	if a.Subject.Scope != nil {
 		for _, circle := range a.Subject.Scope.Circles {
 			for _, c := range circle {

@@ -255,19 +255,7 @@ func (a *analysis) genericModel() *issuer.Model {
 			model.Claims[name] = free
 		}
 	}
-	for s := range a.stages {
-		for _, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
-			for c := range way.Conditions {
-				paths, _, _ := places(&way.Conditions[c])
-				for _, path := range paths {
-					if len(path) > 0 {
-						name, _ := path[0].(string)
-						see(name)
-					}
-				}
-			}
-		}
-	}
+	eachRead(a.stages, see)
 	if a.Subject.Scope != nil {
 		for _, circle := range a.Subject.Scope.Circles {
 			for _, c := range circle {

@@ -91,7 +91,7 @@ func openings(re *syntax.Regexp) []opening {
 	case syntax.OpConcat:
 		all := []opening{{}}
 		for _, sub := range re.Sub {
-			all = joined(all, openings(sub))
+			all = joined(all, openings(sub), behind)
 		}
 		return all
 	default:
@@ -99,19 +99,24 @@ func openings(re *syntax.Regexp) []opening {
 	}
 }
 
-func joined(heads, tails []opening) []opening {
+// joined goes on from each of the texts known so far, but for those that are open there, with
+// each of the further ones; whole puts two together.
+func joined(known, further []opening, whole func(known, further string) string) []opening {
 	var all []opening
-	for _, head := range heads {
-		if head.open {
-			all = append(all, head)
+	for _, one := range known {
+		if one.open {
+			all = append(all, one)
 			continue
 		}
-		for _, tail := range tails {
-			all = append(all, opening{head.text + tail.text, tail.open})
+		for _, next := range further {
+			all = append(all, opening{whole(one.text, next.text), next.open})
 		}
 	}
 	return all[:min(len(all), maxOpenings)]
 }
+
+func behind(known, further string) string { return known + further }
+func before(known, further string) string { return further + known }
 
 func letters(ranges []rune) []opening {
 	var all []opening

@@ -81,7 +81,7 @@ func endings(re *syntax.Regexp) []opening {
 	case syntax.OpConcat:
 		tails := []opening{{}}
 		for _, sub := range slices.Backward(re.Sub) {
-			if tails = before(endings(sub), tails); sub.Op == syntax.OpEndText {
+			if tails = joined(tails, endings(sub), before); sub.Op == syntax.OpEndText {
 				// Nothing follows the end.
 				tails = []opening{{}}
 			}
@@ -90,20 +90,6 @@ func endings(re *syntax.Regexp) []opening {
 	default:
 		return openings(re)
 	}
-}
-
-func before(heads, tails []opening) []opening {
-	var all []opening
-	for _, tail := range tails {
-		if tail.open {
-			all = append(all, tail)
-			continue
-		}
-		for _, head := range heads {
-			all = append(all, opening{head.text + tail.text, head.open})
-		}
-	}
-	return all[:min(len(all), maxOpenings)]
 }
 
 // ownedMail is the pattern of the addresses that a glob such as *@acme.example means,

@@ -256,22 +256,10 @@ func (a *analysis) interest(names *issuer.Parts) {
 			a.interesting[name] = true
 		}
 	}
-	for s := range a.stages {
-		for _, way := range slices.Concat(a.stages[s].Ways, a.stages[s].Refusals) {
-			for c := range way.Conditions {
-				paths, _, _ := places(&way.Conditions[c])
-				for _, path := range paths {
-					if len(path) == 0 {
-						continue
-					}
-					if name, ok := path[0].(string); ok {
-						a.read[name] = true
-						see(name)
-					}
-				}
-			}
-		}
-	}
+	eachRead(a.stages, func(claim string) {
+		a.read[claim] = true
+		see(claim)
+	})
 	for _, circle := range a.scope.Circles {
 		for _, c := range circle {
 			see(c.Claim)
