@@ -10,15 +10,13 @@ import (
 // the spans, or nil when there is no such token. A field that is missing from the answer may
 // be anything in its domain.
 func (t *tape) project(ctx context.Context, limits language.Limits, goal node, domain int, spans map[int]span, budget *int) (map[int]*language.Language, error) {
-	s := &search{tape: t, width: domain, spans: spans, seen: map[string]int32{}, budget: budget, links: [][]link{}}
-	goal, states := s.begin(goal)
-	switch goal {
+	s := &search{tape: t, width: domain, spans: spans, budget: budget, links: [][]link{}}
+	switch s.begin(goal) {
 	case no:
 		return nil, nil
 	case yes:
 		return map[int]*language.Language{}, nil
 	}
-	s.enter(-1, 0, moment{field: -1, form: goal, states: states}, 0)
 	if err := s.exhaust(ctx); err != nil {
 		return nil, err
 	}
@@ -48,7 +46,7 @@ func (s *search) exhaust(ctx context.Context) error {
 		if *s.budget--; *s.budget < 0 {
 			return errProduct
 		}
-		if m := s.steps[here].moment; m.field < 0 || s.inside(m.field) {
+		if m := s.steps[here].spot; m.field < 0 || s.inside(m.field) {
 			s.expand(int32(here))
 		}
 	}
@@ -66,7 +64,7 @@ func (s *search) alive() []bool {
 	alive := make([]bool, len(s.steps))
 	var queue []int32
 	for here := range s.steps {
-		if m := s.steps[here].moment; m.form == yes && int(m.field) >= len(s.fields) {
+		if m := s.steps[here].spot; m.form == yes && int(m.field) >= len(s.fields) {
 			alive[here] = true
 			queue = append(queue, int32(here))
 		}

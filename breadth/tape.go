@@ -2,7 +2,6 @@ package breadth
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"slices"
 
@@ -57,12 +56,12 @@ type tapeAtom struct {
 	last    int
 }
 
-// step is the state after a letter of a field.
-func (a *tapeAtom) step(field int32, state language.State, class int) language.State {
+// row is the states after the letters of a field, by their class.
+func (a *tapeAtom) row(field int32, state language.State) []language.State {
 	if a.escapes[field] {
-		return a.escaped.Step(state, class)
+		return a.escaped.Row(state)
 	}
-	return a.table.Step(state, class)
+	return a.table.Row(state)
 }
 
 // readsSeveral reports whether an atom reads more than one field.
@@ -95,47 +94,63 @@ func (t *tape) search(ctx context.Context, goal node, domain int, spans map[int]
 	if goal == no {
 		return nil, nil
 	}
-	s := &search{tape: t, width: domain, spans: spans, seen: map[string]int32{}, budget: budget}
-	goal, states := s.begin(goal)
+	s := &search{tape: t, width: domain, spans: spans, budget: budget}
+	goal = s.begin(goal)
 	if goal == no {
 		return nil, nil
 	}
 	if goal == yes {
 		return map[int]string{}, nil
 	}
-	s.enter(-1, 0, moment{field: -1, form: goal, states: states}, 0)
 	return s.run(ctx)
 }
 
 // moment is a state of the product: inside which field, where its domain is, what is
 // still wanted, and where the automata of the atoms in that are, in their order.
 type moment struct {
+	spot
+	states []language.State
+}
+
+// spot is what a moment has beside the states of atoms.
+type spot struct {
 	field  int32
 	form   node
 	domain language.State
-	states []language.State
 	// wants is set inside a span that needs more letters, as long as none was read.
 	wants bool
 }
 
+// step is a moment that was reached; its states begin at a place in the search's. Nothing in
+// it points anywhere, so that many cost no more than their room.
 type step struct {
-	moment
+	spot
+	at     int32
 	parent int32
 	class  int32
-	cost   int32
+	// cost counts letters; it is superseded where the moment was reached by fewer.
+	cost int32
 }
+
+// superseded is the cost of a step whose moment was reached by fewer letters later.
+const superseded = -1
 
 type search struct {
 	*tape
-	width  int
-	spans  map[int]span
-	seen   map[string]int32
-	steps  []step
+	width int
+	spans map[int]span
+	steps []step
+	// states are those of all steps, seen finds a step by its moment's hash: it has room for
+	// a power of two, and one more than the step's number in each that is taken.
+	states []language.State
+	seen   []int32
 	queue  [][]int32
-	key    []byte
 	budget *int
-	// next holds the states after a letter until they are known to be new.
+	// next holds the states after a letter until they are known to be new, rows where the
+	// atoms of a moment go with each letter, and led the steps to which letters led.
 	next []language.State
+	rows [][]language.State
+	led  []branch
 	// known holds the atoms that a letter settles.
 	known []decided
 	// links holds where each step leads, once it is not nil; then all of the product is
@@ -146,18 +161,36 @@ type search struct {
 // link leads to a step, by a letter of a class or, with -1, into another field.
 type link struct{ class, to int32 }
 
-// begin settles the atoms whose first literal already decides.
-func (s *search) begin(goal node) (node, []language.State) {
+// branch is where the letters of a class, and others with the same states behind them, lead.
+type branch struct {
+	class int
+	to    int32
+}
+
+// nowhere is where what cannot become a token leads.
+const nowhere = -1
+
+// begin settles the atoms whose first literal already decides, and enters what is left.
+func (s *search) begin(goal node) node {
 	atoms := s.forms.support(goal)
 	states := make([]language.State, len(atoms))
 	for i, atom := range atoms {
 		states[i] = s.atoms[atom].start
 	}
-	return s.settle(goal, atoms, states)
+	goal, states = s.settle(goal, atoms, states)
+	s.seen = make([]int32, 64)
+	s.enter(nowhere, 0, moment{spot{field: -1, form: goal}, states}, 0)
+	return goal
+}
+
+// moment is the moment of a step.
+func (s *search) moment(here int32) moment {
+	at := &s.steps[here]
+	return moment{at.spot, s.states[at.at:][:len(s.forms.support(at.form))]}
 }
 
 // settle replaces atoms that can no longer change their minds, and returns the states of
-// those that are left.
+// those that are left, which it puts where the others were.
 func (s *search) settle(form node, atoms []int32, states []language.State) (node, []language.State) {
 	s.known = s.known[:0]
 	for i, atom := range atoms {
@@ -175,9 +208,10 @@ func (s *search) settle(form node, atoms []int32, states []language.State) (node
 	return left, s.keep(left, atoms, states)
 }
 
+// keep leaves the states of a formula's atoms.
 func (s *search) keep(form node, atoms []int32, states []language.State) []language.State {
 	wanted := s.forms.support(form)
-	kept := make([]language.State, 0, len(wanted))
+	kept := states[:0]
 	for i, j := 0, 0; j < len(wanted); i++ {
 		if atoms[i] == wanted[j] {
 			kept = append(kept, states[i])
@@ -199,59 +233,97 @@ func (s *search) after(form node, f int32) int32 {
 	return f
 }
 
-// enter records a moment that was reached, cheapest first.
-func (s *search) enter(parent, class int32, m moment, cost int32) {
+// enter records a moment that was reached, cheapest first, and returns its step.
+func (s *search) enter(parent, class int32, m moment, cost int32) int32 {
 	if m.form == no {
-		return
+		return nowhere
+	}
+	slot := s.find(m)
+	if s.seen[slot] > 0 {
+		known := s.seen[slot] - 1
+		if s.links != nil {
+			s.links[parent] = append(s.links[parent], link{class, known})
+			return known
+		}
+		if s.steps[known].cost <= cost {
+			return known
+		}
+		s.steps[known].cost = superseded
+	}
+	here := int32(len(s.steps))
+	s.seen[slot] = here + 1
+	s.steps = append(s.steps, step{m.spot, int32(len(s.states)), parent, class, cost})
+	s.states = append(s.states, m.states...)
+	if 2*len(s.steps) > len(s.seen) {
+		s.rehash()
+	}
+	if s.links != nil {
+		s.links = append(s.links, nil)
+		if parent >= 0 {
+			s.links[parent] = append(s.links[parent], link{class, here})
+		}
+		return here
 	}
 	// A span's suffix brings letters of its own, so that no estimate holds ahead of it.
 	ahead := int32(0)
 	if s.inside(m.field) && !s.closed(m.field) && s.spans[int(m.field)].suffix == "" {
 		ahead = int32(s.fields[m.field].domains[s.width].distances[m.domain])
 	}
-	s.key = s.key[:0]
-	s.key = binary.AppendVarint(s.key, int64(m.field))
-	s.key = binary.AppendUvarint(s.key, uint64(m.form))
-	s.key = binary.AppendUvarint(s.key, uint64(m.domain)<<1|uint64(truth(m.wants)))
-	for _, state := range m.states {
-		s.key = binary.AppendUvarint(s.key, uint64(state))
-	}
-	known, ok := s.seen[string(s.key)]
-	if ok && s.links != nil {
-		s.links[parent] = append(s.links[parent], link{class, known})
-		return
-	}
-	if ok && s.steps[known].cost <= cost {
-		return
-	}
-	s.seen[string(s.key)] = int32(len(s.steps))
-	m.states = slices.Clone(m.states)
-	s.steps = append(s.steps, step{moment: m, parent: parent, class: class, cost: cost})
-	if s.links != nil {
-		s.links = append(s.links, nil)
-		if parent >= 0 {
-			s.links[parent] = append(s.links[parent], link{class, int32(len(s.steps) - 1)})
-		}
-		return
-	}
 	for len(s.queue) <= int(cost+ahead) {
 		s.queue = append(s.queue, nil)
 	}
-	s.queue[cost+ahead] = append(s.queue[cost+ahead], int32(len(s.steps)-1))
+	s.queue[cost+ahead] = append(s.queue[cost+ahead], here)
+	return here
+}
+
+// find returns the slot of a moment: its step's, or the free one where that belongs.
+func (s *search) find(m moment) int {
+	hash := uint64(uint32(m.field))<<33 | uint64(m.form)<<1 | uint64(truth(m.wants))
+	mix := func(with uint64) {
+		hash = (hash ^ with) * 0x9E3779B97F4A7C15 // 2^64 divided by the golden ratio
+		hash ^= hash >> 29
+	}
+	mix(uint64(m.domain))
+	for _, state := range m.states {
+		mix(uint64(state))
+	}
+	mask := len(s.seen) - 1
+	for slot := int(hash) & mask; ; slot = (slot + 1) & mask {
+		if s.seen[slot] == 0 {
+			return slot
+		}
+		if known := s.moment(s.seen[slot] - 1); known.spot == m.spot && slices.Equal(known.states, m.states) {
+			return slot
+		}
+	}
+}
+
+// rehash doubles the room for steps to be found in.
+func (s *search) rehash() {
+	known := s.seen
+	s.seen = make([]int32, 2*len(known))
+	for _, taken := range known {
+		if taken > 0 {
+			s.seen[s.find(s.moment(taken-1))] = taken
+		}
+	}
 }
 
 func (s *search) run(ctx context.Context) (map[int]string, error) {
 	done := 0
 	for at := 0; at < len(s.queue); at++ {
 		for i := 0; i < len(s.queue[at]); i++ {
+			here := s.queue[at][i]
+			if s.steps[here].cost == superseded {
+				continue
+			}
 			if done++; done%512 == 0 && ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
 			if *s.budget--; *s.budget < 0 {
 				return nil, errProduct
 			}
-			here := s.queue[at][i]
-			if m := s.steps[here].moment; m.form == yes && s.mayEnd(m) {
+			if m := s.steps[here].spot; m.form == yes && s.mayEnd(m) {
 				return s.trace(here), nil
 			}
 			s.expand(here)
@@ -271,7 +343,7 @@ func (s *search) closed(field int32) bool {
 }
 
 // mayEnd reports whether the field that a moment is in may end there.
-func (s *search) mayEnd(m moment) bool {
+func (s *search) mayEnd(m spot) bool {
 	if !s.inside(m.field) || s.closed(m.field) {
 		return true
 	}
@@ -279,9 +351,11 @@ func (s *search) mayEnd(m moment) bool {
 	return !m.wants && domain.Accepting(domain.Walk(m.domain, s.spans[int(m.field)].suffix))
 }
 
+// expand enters what a letter, or the end of the field, leads to. Most letters lead where
+// another does.
 func (s *search) expand(here int32) {
-	m, cost := s.steps[here].moment, s.steps[here].cost
-	if s.mayEnd(m) {
+	m, cost := s.moment(here), s.steps[here].cost
+	if s.mayEnd(m.spot) {
 		s.leave(here, m, cost)
 	}
 	if m.field < 0 || s.closed(m.field) {
@@ -289,22 +363,49 @@ func (s *search) expand(here int32) {
 	}
 	domain := &s.fields[m.field].domains[s.width]
 	atoms := s.forms.support(m.form)
+	s.rows, s.led = append(s.rows[:0], domain.table.Row(m.domain)), s.led[:0]
+	for i, atom := range atoms {
+		if s.atoms[atom].reads[m.field] {
+			s.rows = append(s.rows, s.atoms[atom].row(m.field, m.states[i]))
+		}
+	}
 	for _, class := range s.classes {
-		next := domain.table.Step(m.domain, class)
-		if domain.distances[next] < 0 {
+		if domain.distances[s.rows[0][class]] < 0 {
 			continue
 		}
-		s.next = s.next[:0]
-		for i, atom := range atoms {
-			state := m.states[i]
-			if s.atoms[atom].reads[m.field] {
-				state = s.atoms[atom].step(m.field, state, class)
+		to, known := s.like(class)
+		if !known {
+			s.next = s.next[:0]
+			read := 0
+			for i, atom := range atoms {
+				state := m.states[i]
+				if s.atoms[atom].reads[m.field] {
+					read++
+					state = s.rows[read][class]
+				}
+				s.next = append(s.next, state)
 			}
-			s.next = append(s.next, state)
+			form, states := s.settle(m.form, atoms, s.next)
+			to = s.enter(here, int32(class), moment{spot{field: m.field, form: form, domain: s.rows[0][class]}, states}, cost+1)
+			s.led = append(s.led, branch{class, to})
+		} else if s.links != nil && to != nowhere {
+			s.links[here] = append(s.links[here], link{int32(class), to})
 		}
-		form, states := s.settle(m.form, atoms, s.next)
-		s.enter(here, int32(class), moment{field: m.field, form: form, domain: next, states: states}, cost+1)
 	}
+}
+
+// like is where a letter leads that takes all rows to where an earlier one took them.
+func (s *search) like(class int) (to int32, known bool) {
+next:
+	for _, earlier := range s.led {
+		for _, row := range s.rows {
+			if row[class] != row[earlier.class] {
+				continue next
+			}
+		}
+		return earlier.to, true
+	}
+	return nowhere, false
 }
 
 // leave ends a field: what follows it in the templates is read, atoms that have read
@@ -312,9 +413,9 @@ func (s *search) expand(here int32) {
 func (s *search) leave(here int32, m moment, cost int32) {
 	m = s.read(m, s.spans[int(m.field)].suffix)
 	atoms := s.forms.support(m.form)
-	form, states := m.form, m.states
+	s.next = append(s.next[:0], m.states...)
+	form, states := m.form, s.next
 	if m.field >= 0 {
-		states = slices.Clone(m.states)
 		s.known = s.known[:0]
 		for i, atom := range atoms {
 			machine := &s.atoms[atom]
@@ -335,8 +436,7 @@ func (s *search) leave(here int32, m moment, cost int32) {
 	if form == no {
 		return
 	}
-	field := s.after(form, m.field)
-	s.enter(here, -1, s.start(moment{field: field, form: form, states: states}), cost)
+	s.enter(here, -1, s.start(moment{spot{field: s.after(form, m.field), form: form}, states}), cost)
 }
 
 // start begins a field: what its span begins with is read.
@@ -367,7 +467,7 @@ func (s *search) read(m moment, text string) moment {
 	for i, atom := range atoms {
 		if s.atoms[atom].reads[m.field] {
 			for _, r := range text {
-				states[i] = s.atoms[atom].step(m.field, states[i], s.alphabet.Class(r))
+				states[i] = s.atoms[atom].row(m.field, states[i])[s.alphabet.Class(r)]
 			}
 		}
 	}
