@@ -304,7 +304,7 @@ func (a *analysis) usualSubject(q *question, may bool) bool {
 		if wanted == "" {
 			wanted = choice.Alternatives[0].Name
 		}
-		usual := q.chosen[choice.Name] == wanted || slices.Contains(q.alike[choice.Name], wanted)
+		usual := q.chosen(choice.Name) == wanted || slices.Contains(q.alike[choice.Name], wanted)
 		if !usual && !(may && slices.Contains(q.standsFor, choice.Name)) {
 			return false
 		}
@@ -338,5 +338,5 @@ func (a *analysis) forks(may bool) func(*question) (node, error) {
 // tellsJobs reports whether tokens tell the project that a job runs in from its source's.
 func (a *analysis) tellsJobs(q *question) bool {
 	job := a.model.Names.JobPath
-	return job != "" && !q.claims[job].Absent
+	return job != "" && !q.named(job).Absent
 }

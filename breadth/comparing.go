@@ -75,7 +75,7 @@ func (q *question) template(t term) ([]issuer.Piece, bool) {
 	for _, part := range t.parts {
 		pieces := []issuer.Piece{{Literal: part.text}}
 		if part.claim != "" {
-			claim, known := q.claims[part.claim]
+			claim, known := q.variant.claim(part.claim)
 			if !known || claim.Absent || claim.Null || claim.Fixed != "" || claim.Value != nil || claim.Also != "" {
 				return nil, false
 			}
@@ -96,7 +96,7 @@ func (q *question) template(t term) ([]issuer.Piece, bool) {
 // no text: sure only where no text is compared.
 func (q *question) missing(t term, asText bool) bool {
 	return slices.ContainsFunc(t.parts, func(part termPart) bool {
-		claim, known := q.claims[part.claim]
+		claim, known := q.variant.claim(part.claim)
 		return part.claim != "" && (!known || claim.Absent || asText && claim.Null)
 	})
 }
@@ -272,14 +272,14 @@ func (q *question) samples(c *comparing) []string {
 	}
 	for _, side := range []term{c.right, c.left} {
 		template, ok := q.template(side)
-		if !ok && len(side.parts) == 1 && q.claims[side.parts[0].claim].Value == nil {
+		if !ok && len(side.parts) == 1 && q.named(side.parts[0].claim).Value == nil {
 			template = q.pieces(side.parts[0].claim)
 		}
 		for choice := range 2 {
 			all = append(all, q.plainly(template, choice))
 		}
 		for _, part := range side.parts {
-			all = append(all, q.claims[part.claim].Plain...)
+			all = append(all, q.named(part.claim).Plain...)
 		}
 	}
 	all = slices.Concat(all, q.lower.literals)

@@ -257,12 +257,8 @@ func (f *Facts) without(name string) *Facts {
 	return &fewer
 }
 
-// rulesOut reports whether one of the facts has the value named.
-func (f *Facts) rulesOut(unless map[string]any) bool {
-	if len(unless) == 0 {
-		return false
-	}
-	known := f.members()
+// ruledOut reports whether one of the facts, by their names, has the value named.
+func ruledOut(known, unless map[string]any) bool {
 	for name, value := range unless {
 		if got, ok := known[name]; ok && reflect.DeepEqual(got, value) {
 			return true

@@ -376,7 +376,7 @@ func inferredOwners(stages []bundles.Stage, names *issuer.Parts) Circle {
 func spelledOut(model *issuer.Model, choice *issuer.Choice, shapes []*variant) string {
 	lists := map[string]bool{}
 	for _, shape := range shapes {
-		lists[shape.chosen[choice.Name]] = true
+		lists[shape.chosen(choice.Name)] = true
 	}
 	var patterns []string
 	for _, name := range slices.Sorted(maps.Keys(lists)) {

@@ -253,7 +253,7 @@ func (a *analysis) paired(q *question, may bool) (node, error) {
 			if name == "" && pair.ofName == names.Group {
 				name, group = groupOfPaths(constraints, names.Path), oneGroup(constraints, names.Group)
 			}
-			if name == "" && group == "" || id == "" || q.claims[pair.name].Absent {
+			if name == "" && group == "" || id == "" || q.named(pair.name).Absent {
 				continue
 			}
 			var part node
@@ -390,7 +390,7 @@ func (a *analysis) runnersFit(q *question) (node, error) {
 			return no, err
 		}
 		claim := names.JobPath
-		if q.claims[claim].Absent {
+		if q.named(claim).Absent {
 			claim = names.Path
 		}
 		below, err := q.claimMatches(claim, `(?is)\A`+regexp.QuoteMeta(runner.Scope)+`(?:/.*)?\z`, true)

@@ -102,7 +102,8 @@ func keysOf(sub string) []string {
 // rules out most shapes at a small price.
 func canBe(t *testing.T, a *analysis, shape *variant, interesting map[string]bool, claims map[string]any) bool {
 	t.Helper()
-	for claim, what := range shape.claims {
+	for _, claim := range shape.claimNames() {
+		what := shape.named(claim)
 		if _, there := claims[claim]; what.Absent && there || !what.Absent && what.Value == nil && !there {
 			return false
 		}
@@ -122,7 +123,7 @@ func haveAll(t *testing.T, a *analysis, shape *variant, named map[string]bool, c
 		value, there := claims[claim]
 		wanted := reading{absent: true}
 		if there {
-			if of := shape.claims[claim].Value; of != nil && of.Before != "" {
+			if of := shape.named(claim).Value; of != nil && of.Before != "" {
 				value = firstLast(value)
 			}
 			wanted = onlyValue(t, a.lower, value)

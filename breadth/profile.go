@@ -138,7 +138,7 @@ func (a *analysis) addProfile(q *ready, goal node, parts map[string]*Part) error
 	for _, claim := range a.shown() {
 		pieces := q.pieces(claim)
 		switch {
-		case q.claims[claim].Absent:
+		case q.named(claim).Absent:
 			a.absent(claim, parts)
 		case len(pieces) == 0 || len(pieces) == 1 && pieces[0].Field == "":
 			text := ""
@@ -198,7 +198,7 @@ func (a *analysis) absent(claim string, parts map[string]*Part) {
 	name := claim
 	for w := range a.worlds {
 		for _, q := range a.worlds[w].questions {
-			if pieces := q.pieces(claim); !q.claims[claim].Absent && len(pieces) == 1 && pieces[0].Field != "" {
+			if pieces := q.pieces(claim); !q.named(claim).Absent && len(pieces) == 1 && pieces[0].Field != "" {
 				name = pieces[0].Field
 			}
 		}

@@ -15,7 +15,10 @@ import (
 // variant is one shape of an issuer's tokens: one alternative of every choice, in one
 // release.
 type variant struct {
+	// claims are those of the model in the release; what choices lay over them is found with
+	// claim.
 	claims  map[string]issuer.Claim
+	choices []chosenOf
 	set     map[string]string
 	release string
 	fork    bool
@@ -26,17 +29,22 @@ type variant struct {
 	covers, standsFor []string
 	// gone are claims that the release or a fact leaves out.
 	gone map[string]bool
-	// chosen holds the name of each choice's alternative, alike those of others with which
-	// the tokens look the same, names those that are not plain.
-	chosen map[string]string
-	alike  map[string][]string
-	names  []string
+	// alike holds, by the choice, the names of alternatives with which the tokens look the
+	// same, names those of its own that are not plain.
+	alike map[string][]string
+	names []string
 	// key tells variants apart by what is looked at.
 	key string
 	// finer are laid over a cover where it finds something, and the lists by the names that
 	// these may have finer ones by.
 	finer      []issuer.Alternative
 	finerLists map[string][]issuer.Alternative
+}
+
+// chosenOf is an alternative that a shape has of one of the model's choices.
+type chosenOf struct {
+	of string
+	*issuer.Alternative
 }
 
 // The marks with which a value's text on the tape begins; they tell JSON types apart.
@@ -54,12 +62,10 @@ const (
 // variants are the shapes that exist in a release under the facts. Choices that no claim
 // of interest depends on are made in the plainest way.
 func variants(model *issuer.Model, release string, facts *Facts, interesting map[string]bool, mentions func(claim, text string) bool, subjects [][]string) []*variant {
-	first := &variant{
-		claims: map[string]issuer.Claim{}, set: map[string]string{}, release: release,
-		gone: map[string]bool{}, chosen: map[string]string{},
-	}
+	first := &variant{claims: map[string]issuer.Claim{}, set: map[string]string{}, release: release, gone: map[string]bool{}}
+	known := facts.members()
 	for name, claim := range model.Claims {
-		if !issuer.Within(release, claim.Since, claim.Until) || facts.rulesOut(claim.Unless) {
+		if !issuer.Within(release, claim.Since, claim.Until) || ruledOut(known, claim.Unless) {
 			claim = issuer.Claim{Absent: true}
 			first.gone[name] = true
 		}
@@ -76,25 +82,25 @@ func variants(model *issuer.Model, release string, facts *Facts, interesting map
 		if choice.Fact != "" && isOffered(choice, strings.Join(facts.SubjectTemplate, ","), release) {
 			told = strings.Join(facts.SubjectTemplate, ",")
 		}
+		var offered []int
+		for a := range choice.Alternatives {
+			alternative := &choice.Alternatives[a]
+			switch {
+			case !issuer.Within(release, alternative.Since, alternative.Until) || ruledOut(known, alternative.Unless):
+			case !relevant && told != "" && alternative.Name != told:
+			case len(offered) > 0 && !relevant && !alternative.Fork || mentioned != (len(alternative.Mentions) > 0):
+			default:
+				offered = append(offered, a)
+			}
+		}
 		var next []*variant
 		for _, v := range all {
-			made, first := false, len(next)
-			for a := range choice.Alternatives {
-				alternative := &choice.Alternatives[a]
-				if !issuer.Within(release, alternative.Since, alternative.Until) || facts.rulesOut(alternative.Unless) {
-					continue
-				}
-				if !relevant && told != "" && alternative.Name != told {
-					continue
-				}
-				if made && !relevant && !alternative.Fork || mentioned != (len(alternative.Mentions) > 0) {
-					continue
-				}
-				made = true
+			first := len(next)
+			for _, a := range offered {
 				shape := v.with(choice, a)
 				// Whether there are such subjects nobody says: GitHub documents that a key
 				// environment requires an environment.
-				shape.cover = shape.cover || shape.lacks(alternative)
+				shape.cover = shape.cover || shape.lacks(&choice.Alternatives[a])
 				// No tape reads a field twice; a cover stands for such subjects.
 				if relevant && choice.Orders > 0 && a > 0 && shape.repeats(choice.Claim) {
 					continue
@@ -113,7 +119,7 @@ func variants(model *issuer.Model, release string, facts *Facts, interesting map
 // tell lets the covers stand for what a fact tells of a choice, where none of the shapes is
 // that: GitHub's subjects may repeat head_ref, which is no field of theirs.
 func tell(shapes []*variant, choice, told string) {
-	if slices.ContainsFunc(shapes, func(v *variant) bool { return v.chosen[choice] == told }) {
+	if slices.ContainsFunc(shapes, func(v *variant) bool { return v.chosen(choice) == told }) {
 		return
 	}
 	for _, v := range shapes {
@@ -225,42 +231,70 @@ func readsOf(model *issuer.Model, template string, found map[string]bool) {
 	}
 }
 
-func (v *variant) with(choice *issuer.Choice, a int) *variant {
-	alternative := &choice.Alternatives[a]
-	next := &variant{
-		claims: v.claims, set: v.set, release: v.release, gone: v.gone,
-		fork: v.fork || alternative.Fork, cover: v.cover || alternative.Cover, guarded: v.guarded || alternative.Guarded,
-		chosen: maps.Clone(v.chosen), names: v.names, covers: v.covers, standsFor: v.standsFor, finer: v.finer, finerLists: v.finerLists,
-	}
+func (v *variant) with(of *issuer.Choice, a int) *variant {
+	alternative := &of.Alternatives[a]
+	next := *v
+	next.choices = append(slices.Clip(v.choices), chosenOf{of.Name, alternative})
+	next.fork, next.guarded = v.fork || alternative.Fork, v.guarded || alternative.Guarded
 	if alternative.Cover {
-		next.covers = append(slices.Clone(v.covers), choice.Name)
+		next.cover, next.covers = true, append(slices.Clip(v.covers), of.Name)
 	}
 	if alternative.Finer != "" {
-		next.finer, next.finerLists = choice.Finer[alternative.Finer], choice.Finer
+		next.finer, next.finerLists = of.Finer[alternative.Finer], of.Finer
 	}
-	next.chosen[choice.Name] = alternative.Name
 	if a > 0 {
-		next.names = append(slices.Clone(v.names), choice.Name+" "+alternative.Name)
+		next.names = append(slices.Clip(v.names), of.Name+" "+alternative.Name)
 	}
 	if len(alternative.Set) > 0 {
 		next.set = maps.Clone(v.set)
 		maps.Copy(next.set, alternative.Set)
 	}
-	if len(alternative.Claims) > 0 {
-		next.claims = maps.Clone(v.claims)
-		for name, claim := range alternative.Claims {
-			if !next.gone[name] {
-				next.claims[name] = claim
+	return &next
+}
+
+// claim is a claim of the shape; false where there is none of that name.
+func (v *variant) claim(name string) (issuer.Claim, bool) {
+	if !v.gone[name] {
+		for _, made := range slices.Backward(v.choices) {
+			if claim, ok := made.Claims[name]; ok {
+				return claim, true
 			}
 		}
 	}
-	return next
+	claim, ok := v.claims[name]
+	return claim, ok
+}
+
+// named is a claim of the shape, nothing at all where there is none of that name.
+func (v *variant) named(name string) issuer.Claim {
+	claim, _ := v.claim(name)
+	return claim
+}
+
+// claimNames lists the claims of the shape in alphabetical order.
+func (v *variant) claimNames() []string {
+	names := slices.Collect(maps.Keys(v.claims))
+	for _, made := range v.choices {
+		names = slices.AppendSeq(names, maps.Keys(made.Claims))
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// chosen is the name of the alternative that the shape has of a choice.
+func (v *variant) chosen(of string) string {
+	for _, made := range v.choices {
+		if made.of == of {
+			return made.Name
+		}
+	}
+	return ""
 }
 
 // lacks reports whether an alternative lists a component whose claim is not there.
 func (v *variant) lacks(alternative *issuer.Alternative) bool {
 	return slices.ContainsFunc(strings.Split(alternative.Name, ","), func(component string) bool {
-		claim := v.claims[component]
+		claim := v.named(component)
 		return claim.Absent || claim.Null
 	})
 }
@@ -272,12 +306,7 @@ func (v *variant) parts() []*variant {
 		part := *v
 		part.finer = v.finerLists[v.finer[i].Finer]
 		part.names = append(slices.Clone(v.names), v.finer[i].Name)
-		part.claims = maps.Clone(v.claims)
-		for name, claim := range v.finer[i].Claims {
-			if !v.gone[name] {
-				part.claims[name] = claim
-			}
-		}
+		part.choices = append(slices.Clip(v.choices), chosenOf{Alternative: &v.finer[i]})
 		all = append(all, &part)
 	}
 	return all
@@ -286,7 +315,7 @@ func (v *variant) parts() []*variant {
 // repeats reports whether a claim's template reads a field twice.
 func (v *variant) repeats(claim string) bool {
 	seen := map[string]bool{}
-	for _, piece := range issuer.Pieces(v.fill(v.claims[claim].Text)) {
+	for _, piece := range issuer.Pieces(v.fill(v.named(claim).Text)) {
 		if piece.Field != "" && seen[piece.Field] {
 			return true
 		}
@@ -299,38 +328,51 @@ func (v *variant) repeats(claim string) bool {
 // no cover.
 func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) []*variant {
 	names := slices.Sorted(maps.Keys(interesting))
+	domains, values := map[string]string{}, map[*issuer.Value]string{}
+	// domainsOf are the domains of the fields that a template reads.
+	domainsOf := func(template string) string {
+		known, ok := domains[template]
+		if !ok {
+			for _, piece := range issuer.Pieces(template) {
+				known += model.Fields[piece.Field].Domain
+			}
+			domains[template] = known
+		}
+		return known
+	}
+	valueOf := func(value *issuer.Value) string {
+		if _, ok := values[value]; !ok && value != nil {
+			values[value] = fmt.Sprintf("%+v", *value)
+		}
+		return values[value]
+	}
 	var kept []*variant
 	seen := map[string]*variant{}
+	var text []byte
 	for _, v := range all {
-		var key strings.Builder
-		fmt.Fprintf(&key, "%t;", v.fork)
+		text = strconv.AppendBool(text[:0], v.fork)
 		for _, name := range names {
-			claim := v.claims[name]
-			text := v.fill(claim.Text + "|" + claim.Also)
-			for _, part := range []string{name, "=", text, "|", strconv.FormatBool(claim.Null), strconv.FormatBool(claim.Absent), claim.Fixed} {
-				key.WriteString(part)
+			claim := v.named(name)
+			template := v.fill(claim.Text + "|" + claim.Also)
+			text = strconv.AppendBool(strconv.AppendBool(append(text, ';'), claim.Null), claim.Absent)
+			// What is set shows in the domains that name it, too.
+			for _, part := range []string{name, "=", template, "|", claim.Fixed, v.fill(domainsOf(template)), valueOf(claim.Value)} {
+				text = append(text, part...)
 			}
-			for _, piece := range issuer.Pieces(text) {
-				// What is set shows in the domains that name it, too.
-				key.WriteString(v.fill(model.Fields[piece.Field].Domain))
-			}
-			if claim.Value != nil {
-				fmt.Fprintf(&key, "%+v", *claim.Value)
-			}
-			key.WriteByte(';')
 		}
-		v.key = fmt.Sprintf("%t %s", v.cover, key.String())
+		key := string(text)
+		v.key = strconv.FormatBool(v.cover) + " " + key
 		like := seen[v.key]
 		if like == nil && v.cover {
-			like = seen["false "+key.String()]
+			like = seen["false "+key]
 		}
 		if like == nil {
 			seen[v.key], v.alike = v, map[string][]string{}
 			kept = append(kept, v)
 			continue
 		}
-		for name, chosen := range v.chosen {
-			like.alike[name] = append(like.alike[name], chosen)
+		for _, made := range v.choices {
+			like.alike[made.of] = append(like.alike[made.of], made.Name)
 		}
 		like.standsFor = append(slices.Clone(like.standsFor), v.standsFor...)
 	}
@@ -470,7 +512,7 @@ func (q *question) fieldOrder(interesting map[string]bool) []string {
 // of its own reads the field that is called like the claim. What a list begins with is read
 // behind the others: in which order elements stand no condition asks.
 func (q *question) pieces(name string) []issuer.Piece {
-	claim := q.claims[name]
+	claim := q.named(name)
 	if claim.Value != nil && claim.Value.Before != "" {
 		return append([]issuer.Piece{{Field: "=" + name}}, q.written(claim.Value.Before+string(language.End))...)
 	}
@@ -481,7 +523,7 @@ func (q *question) pieces(name string) []issuer.Piece {
 }
 
 // also is the second template of a claim, nil where it has none.
-func (q *question) also(name string) []issuer.Piece { return q.written(q.claims[name].Also) }
+func (q *question) also(name string) []issuer.Piece { return q.written(q.named(name).Also) }
 
 func (q *question) written(template string) []issuer.Piece {
 	if known, ok := q.filled[template]; ok {
@@ -550,7 +592,7 @@ func (q *question) at(path []any, wanted reading, may bool) (node, error) {
 	if len(path) == 1 {
 		return q.claim(name, wanted, may)
 	}
-	claim, known := q.claims[name]
+	claim, known := q.variant.claim(name)
 	if !known || claim.Value == nil || claim.Value.List == "" && !claim.Value.Objects {
 		// Nothing lies inside of a text, a number or null.
 		return truth(wanted.absent), nil
@@ -560,7 +602,7 @@ func (q *question) at(path []any, wanted reading, may bool) (node, error) {
 
 // claim says that a top-level claim is one of the values wanted.
 func (q *question) claim(name string, wanted reading, may bool) (node, error) {
-	claim, known := q.claims[name]
+	claim, known := q.variant.claim(name)
 	switch {
 	case !known || claim.Absent:
 		return truth(wanted.absent), nil
@@ -770,7 +812,7 @@ func (t *tables) of(l *language.Language) automaton {
 // is sure.
 func (q *question) domain(name string, surely bool) (*language.Language, error) {
 	if claim, ok := strings.CutPrefix(name, "="); ok {
-		return q.lower.valueDomain(q.claims[claim], surely)
+		return q.lower.valueDomain(q.named(claim), surely)
 	}
 	if name == "issuer" {
 		// It was not given, and there is none that all others share.

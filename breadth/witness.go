@@ -110,8 +110,8 @@ func (a *analysis) candidates(h *hit, field int) []string {
 	name := h.fields[field].name
 	if claim, ok := strings.CutPrefix(name, "="); ok {
 		var all []string
-		for _, plain := range h.claims[claim].Plain {
-			if h.claims[claim].Value.Number != "" {
+		for _, plain := range h.named(claim).Plain {
+			if h.named(claim).Value.Number != "" {
 				all = append(all, markNumber+plain)
 			} else {
 				all = append(all, markText+plain, markList+language.List(plain))
@@ -202,8 +202,8 @@ func (a *analysis) claims(h *hit, texts map[int]string) (map[string]any, error) 
 		return nil, err
 	}
 	claims := map[string]any{}
-	for _, name := range slices.Sorted(maps.Keys(h.claims)) {
-		claim := h.claims[name]
+	for _, name := range h.claimNames() {
+		claim := h.named(name)
 		switch {
 		case claim.Absent:
 		case claim.Null:
@@ -343,7 +343,7 @@ func (a *analysis) plainText(h *hit, name string) (string, error) {
 	candidates := slices.Concat(a.unremarkable(h, name), h.model.Fields[name].Plain)
 	if claim, ok := strings.CutPrefix(name, "="); ok {
 		candidates = nil
-		for _, plain := range h.claims[claim].Plain {
+		for _, plain := range h.named(claim).Plain {
 			candidates = append(candidates, markText+plain, markNumber+plain, markList+language.List(plain))
 		}
 		candidates = append(candidates, markList, markAbsent, markNull)

@@ -137,8 +137,32 @@ func (a *Alphabet) Preferred() []int {
 	return order
 }
 
+// refines reports whether every class of a lies inside one of b's.
+func (a *Alphabet) refines(b *Alphabet) bool {
+	within := make([]int32, a.Size()) // the class of b, and one more
+	for i, j := 0, 0; i < len(a.starts) && j < len(b.starts); {
+		if of := &within[a.class[i]]; *of == 0 {
+			*of = b.class[j] + 1
+		} else if *of != b.class[j]+1 {
+			return false
+		}
+		switch x, y := a.end(i), b.end(j); {
+		case x < y:
+			i++
+		case x > y:
+			j++
+		default:
+			i, j = i+1, j+1
+		}
+	}
+	return true
+}
+
 // meet returns the coarsest alphabet that is finer than both.
 func (a *Alphabet) meet(b *Alphabet) *Alphabet {
+	if a.refines(b) {
+		return a
+	}
 	starts := slices.Concat(a.starts, b.starts)
 	slices.Sort(starts)
 	starts = slices.Compact(starts)
