@@ -196,37 +196,53 @@ func (r *factReader) each(name string, value any, known []string, visit func(of,
 	}
 }
 
-// members are the facts that are known, by name.
-func (f *Facts) members() map[string]any {
-	all := map[string]any{}
-	for name, fact := range map[string]struct {
-		known bool
-		value any
-	}{
-		"protected_branches": {f.ProtectedBranches != nil, f.ProtectedBranches},
-		"protected_tags":     {f.ProtectedTags != nil, f.ProtectedTags},
-		"environments":       {f.Environments != nil, f.Environments},
-		"registration":       {f.Registration != "", f.Registration},
-		"fork_pipelines":     {f.ForkPipelines != "", f.ForkPipelines},
-		"subject_template":   {f.SubjectTemplate != nil, f.SubjectTemplate},
-		"issuer_version":     {f.IssuerVersion != "", f.IssuerVersion},
-		"runners":            {f.Runners != nil, f.Runners},
-		"reusable_workflows": {f.ReusableWorkflows != nil, f.ReusableWorkflows},
-	} {
-		if fact.known {
-			all[name] = fact.value
+// fact is one of the facts, and whether it was given.
+func (f *Facts) fact(name string) (value any, known bool) {
+	switch name {
+	case "protected_branches":
+		return f.ProtectedBranches, f.ProtectedBranches != nil
+	case "protected_tags":
+		return f.ProtectedTags, f.ProtectedTags != nil
+	case "environments":
+		return f.Environments, f.Environments != nil
+	case "registration":
+		return f.Registration, f.Registration != ""
+	case "fork_pipelines":
+		return f.ForkPipelines, f.ForkPipelines != ""
+	case "subject_template":
+		return f.SubjectTemplate, f.SubjectTemplate != nil
+	case "issuer_version":
+		return f.IssuerVersion, f.IssuerVersion != ""
+	case "runners":
+		return f.Runners, f.Runners != nil
+	case "reusable_workflows":
+		return f.ReusableWorkflows, f.ReusableWorkflows != nil
+	case "groups_direct":
+		if f.GroupsDirect != nil {
+			return *f.GroupsDirect, true
 		}
 	}
-	if f.GroupsDirect != nil {
-		all["groups_direct"] = *f.GroupsDirect
-	}
-	return all
+	return nil, false
 }
 
 // knows reports whether a fact was given.
 func (f *Facts) knows(name string) bool {
-	_, known := f.members()[name]
+	_, known := f.fact(name)
 	return known
+}
+
+// members are the facts that are known, by name.
+func (f *Facts) members() map[string]any {
+	all := map[string]any{}
+	for _, name := range []string{
+		"environments", "fork_pipelines", "groups_direct", "issuer_version", "protected_branches", "protected_tags",
+		"registration", "reusable_workflows", "runners", "subject_template",
+	} {
+		if value, known := f.fact(name); known {
+			all[name] = value
+		}
+	}
+	return all
 }
 
 // without are the facts but for one.

@@ -19,7 +19,7 @@ type variant struct {
 	// claim.
 	claims  map[string]issuer.Claim
 	choices []chosenOf
-	set     map[string]string
+	set     *filling
 	release string
 	fork    bool
 	cover   bool
@@ -62,7 +62,7 @@ const (
 // variants are the shapes that exist in a release under the facts. Choices that no claim
 // of interest depends on are made in the plainest way.
 func variants(model *issuer.Model, release string, facts *Facts, interesting map[string]bool, mentions func(claim, text string) bool, subjects [][]string) []*variant {
-	first := &variant{claims: map[string]issuer.Claim{}, set: map[string]string{}, release: release, gone: map[string]bool{}}
+	first := &variant{claims: map[string]issuer.Claim{}, set: newFilling(map[string]string{}), release: release, gone: map[string]bool{}}
 	known := facts.members()
 	for name, claim := range model.Claims {
 		if !issuer.Within(release, claim.Since, claim.Until) || ruledOut(known, claim.Unless) {
@@ -234,7 +234,7 @@ func readsOf(model *issuer.Model, template string, found map[string]bool) {
 func (v *variant) with(of *issuer.Choice, a int) *variant {
 	alternative := &of.Alternatives[a]
 	next := *v
-	next.choices = append(slices.Clip(v.choices), chosenOf{of.Name, alternative})
+	next.choices, next.set = append(slices.Clip(v.choices), chosenOf{of.Name, alternative}), v.set.with(alternative)
 	next.fork, next.guarded = v.fork || alternative.Fork, v.guarded || alternative.Guarded
 	if alternative.Cover {
 		next.cover, next.covers = true, append(slices.Clip(v.covers), of.Name)
@@ -244,10 +244,6 @@ func (v *variant) with(of *issuer.Choice, a int) *variant {
 	}
 	if a > 0 {
 		next.names = append(slices.Clip(v.names), of.Name+" "+alternative.Name)
-	}
-	if len(alternative.Set) > 0 {
-		next.set = maps.Clone(v.set)
-		maps.Copy(next.set, alternative.Set)
 	}
 	return &next
 }
@@ -315,7 +311,7 @@ func (v *variant) parts() []*variant {
 // repeats reports whether a claim's template reads a field twice.
 func (v *variant) repeats(claim string) bool {
 	seen := map[string]bool{}
-	for _, piece := range issuer.Pieces(v.fill(v.named(claim).Text)) {
+	for _, piece := range issuer.Pieces(v.set.fill(v.named(claim).Text)) {
 		if piece.Field != "" && seen[piece.Field] {
 			return true
 		}
@@ -353,10 +349,10 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 		text = strconv.AppendBool(text[:0], v.fork)
 		for _, name := range names {
 			claim := v.named(name)
-			template := v.fill(claim.Text + "|" + claim.Also)
+			template := v.set.fill(claim.Text + "|" + claim.Also)
 			text = strconv.AppendBool(strconv.AppendBool(append(text, ';'), claim.Null), claim.Absent)
 			// What is set shows in the domains that name it, too.
-			for _, part := range []string{name, "=", template, "|", claim.Fixed, v.fill(domainsOf(template)), valueOf(claim.Value)} {
+			for _, part := range []string{name, "=", template, "|", claim.Fixed, v.set.fill(domainsOf(template)), valueOf(claim.Value)} {
 				text = append(text, part...)
 			}
 		}
@@ -379,23 +375,6 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 	return kept
 }
 
-// maxNesting bounds how deep what is set may name what is set.
-const maxNesting = 4
-
-// fill puts what is set into a template, and into what was put there.
-func (v *variant) fill(template string) string {
-	for n := 0; n < maxNesting && strings.Contains(template, "{"); n++ {
-		before := template
-		for name, text := range v.set {
-			template = strings.ReplaceAll(template, "{"+name+"}", text)
-		}
-		if template == before {
-			break
-		}
-	}
-	return template
-}
-
 // question is a variant made ready to be searched: its tape, and the formulas over it.
 type question struct {
 	*tape
@@ -405,8 +384,6 @@ type question struct {
 	issuer string
 	order  map[string]int
 	index  map[atomKey]int32
-	// filled holds the pieces of templates, which are asked for again and again.
-	filled map[string][]issuer.Piece
 	// asked are the atoms' templates and languages, in their order.
 	asked []asked
 	// languages are those of the domains and atoms.
@@ -525,21 +502,7 @@ func (q *question) pieces(name string) []issuer.Piece {
 // also is the second template of a claim, nil where it has none.
 func (q *question) also(name string) []issuer.Piece { return q.written(q.named(name).Also) }
 
-func (q *question) written(template string) []issuer.Piece {
-	if known, ok := q.filled[template]; ok {
-		return known
-	}
-	text := q.fill(template)
-	if q.issuer != "" {
-		text = strings.ReplaceAll(text, "{issuer}", q.issuer)
-		text = strings.ReplaceAll(text, "{host}", strings.TrimPrefix(strings.TrimPrefix(q.issuer, "https://"), "http://"))
-	}
-	if q.filled == nil {
-		q.filled = map[string][]issuer.Piece{}
-	}
-	q.filled[template] = issuer.Pieces(text)
-	return q.filled[template]
-}
+func (q *question) written(template string) []issuer.Piece { return q.set.written(template, q.issuer) }
 
 // leaf is a leaf as a formula over the tape: over the values that perhaps satisfy it, or
 // over those that surely do.
@@ -822,15 +785,23 @@ func (q *question) domain(name string, surely bool) (*language.Language, error) 
 	if !ok {
 		return nil, fmt.Errorf("the model has no field %q", name)
 	}
-	if surely {
-		return q.restricted(cmp.Or(field.Surely, field.Domain), field.Except, field.Unsure)
+	if known := q.set.domains[fieldDomain{name, surely}]; known != nil {
+		return known, nil
 	}
-	return q.restricted(field.Domain, field.Except)
+	text, except := field.Domain, []string{field.Except}
+	if surely {
+		text, except = cmp.Or(field.Surely, field.Domain), []string{field.Except, field.Unsure}
+	}
+	found, err := q.restricted(text, except...)
+	if err == nil {
+		q.set.domains[fieldDomain{name, surely}] = found
+	}
+	return found, err
 }
 
 // restricted is the language of a field's domain without what the field is not.
 func (q *question) restricted(domain string, except ...string) (*language.Language, error) {
-	found, err := q.lower.compile(issuer.Whole(q.model.Pattern(q.fill(domain))))
+	found, err := q.lower.compile(issuer.Whole(q.model.Pattern(q.set.fill(domain))))
 	for _, never := range except {
 		if err != nil || never == "" {
 			continue
