@@ -103,16 +103,19 @@ type Token struct {
 }
 
 // Analyser analyses roles. It is safe for concurrent use.
-type Analyser struct{ bundle *bundles.Bundle }
+type Analyser struct {
+	bundle  *bundles.Bundle
+	domains domains
+}
 
 // New returns an analyser that replays what it finds through the bundle.
-func New(bundle *bundles.Bundle) *Analyser { return &Analyser{bundle} }
+func New(bundle *bundles.Bundle) *Analyser { return &Analyser{bundle: bundle} }
 
 // analysis is one analysis under way.
 type analysis struct {
 	Subject
-	ctx    context.Context
-	bundle *bundles.Bundle
+	*Analyser
+	ctx context.Context
 	// stages are those of the role and, where it is compared, behind them those of less.
 	stages []bundles.Stage
 	// leaves are the conditions of every stage: ways first, then refusals.
@@ -194,7 +197,7 @@ func (s Subject) about(iss string) Subject {
 func (a *Analyser) analyse(ctx context.Context, subject Subject) (result *Result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(subject.Limits.Deadline, DefaultDeadline))
 	defer cancel()
-	work := newAnalysis(ctx, a.bundle, subject)
+	work := newAnalysis(ctx, a, subject)
 	defer func() {
 		if recovered := recover(); recovered != nil {
 			result, err = work.broken(recovered), nil
@@ -240,10 +243,10 @@ func newResult() *Result {
 	return result
 }
 
-func newAnalysis(ctx context.Context, bundle *bundles.Bundle, subject Subject) *analysis {
+func newAnalysis(ctx context.Context, analyser *Analyser, subject Subject) *analysis {
 	return &analysis{
-		Subject: subject, ctx: ctx, bundle: bundle,
-		lower:  newLowering(ctx),
+		Subject: subject, ctx: ctx, Analyser: analyser,
+		lower:  newLowering(ctx, &analyser.domains),
 		tables: newTables(),
 		hits:   map[*Token]*hit{},
 		search: cmp.Or(subject.Limits.Search, DefaultSearch),

@@ -97,7 +97,7 @@ func (a *analysis) changed(c change) *analysis {
 	}
 	subject := a.Subject
 	subject.Role, subject.Document, subject.Scope, subject.Issuer, subject.Model = ready, nil, a.scope, a.issuer, a.model.Name
-	other := newAnalysis(a.ctx, a.bundle, subject)
+	other := newAnalysis(a.ctx, a.Analyser, subject)
 	if other.prepare() != nil {
 		return nil
 	}

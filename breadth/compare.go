@@ -103,7 +103,7 @@ func (a *Analyser) compare(ctx context.Context, before, after, asked Subject) (*
 			continue
 		}
 		asked.Role, asked.Document, asked.Context = direction.more.Role, direction.more.Document, direction.more.Context
-		work := newAnalysis(ctx, a.bundle, asked)
+		work := newAnalysis(ctx, a, asked)
 		work.less = &comparison{
 			Role: direction.less.Role, Context: direction.less.Context,
 			older: direction.older, shared: map[string]int{},

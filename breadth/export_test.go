@@ -19,7 +19,7 @@ func Thin(t *testing.T) {
 // Sandwich returns what the analysis takes a role for: whether it surely, and whether it
 // perhaps, accepts claims.
 func Sandwich(a *Analyser, subject Subject) (func(claims map[string]any) (surely, perhaps bool), error) {
-	work := newAnalysis(context.Background(), a.bundle, subject)
+	work := newAnalysis(context.Background(), a, subject)
 	if err := work.prepare(); err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func Sandwich(a *Analyser, subject Subject) (func(claims map[string]any) (surely
 
 // Atoms is how many atoms the shape with the most of them has.
 func Atoms(a *Analyser, subject Subject) (int, error) {
-	work := newAnalysis(context.Background(), a.bundle, subject)
+	work := newAnalysis(context.Background(), a, subject)
 	if err := work.prepare(); err != nil {
 		return 0, err
 	}

@@ -36,7 +36,7 @@ func newMint(t *testing.T, name string, claims map[string]any) *mint {
 	if !strings.Contains(iss, "://") {
 		iss = "https://" + iss
 	}
-	a := newAnalysis(context.Background(), nil, Subject{})
+	a := newAnalysis(context.Background(), New(nil), Subject{})
 	a.model, a.issuer = model, iss
 	settled, _ := model.TenantOf(iss)
 	for field, text := range settled {

@@ -48,9 +48,10 @@ type leaf struct {
 // lowering turns conditions of the neutral form into leaves, test by test. It is the one
 // place where a test gets its meaning for the analysis.
 type lowering struct {
-	ctx    context.Context
-	limits language.Limits
-	cache  map[string]*language.Language
+	ctx     context.Context
+	limits  language.Limits
+	domains *domains
+	cache   map[string]*language.Language
 	// named keeps the languages that the cache knows by their address: another must not
 	// come to stand there.
 	named map[*language.Language]bool
@@ -82,9 +83,9 @@ type lowering struct {
 	tags bool
 }
 
-func newLowering(ctx context.Context) *lowering {
+func newLowering(ctx context.Context, domains *domains) *lowering {
 	return &lowering{
-		ctx: ctx, cache: map[string]*language.Language{}, named: map[*language.Language]bool{},
+		ctx: ctx, domains: domains, cache: map[string]*language.Language{}, named: map[*language.Language]bool{},
 		measures: map[*language.Language]bool{},
 		keys:     map[string]leaf{}, folds: map[string][]*language.Language{},
 	}

@@ -33,7 +33,7 @@ func (a *analysis) neededFacts() []string {
 func (a *analysis) tightKnowing(facts *Facts) bool {
 	subject := a.Subject
 	subject.Scope, subject.Facts = a.scope, facts
-	again := newAnalysis(a.ctx, a.bundle, subject)
+	again := newAnalysis(a.ctx, a.Analyser, subject)
 	again.lower.cache, again.lower.named = a.lower.cache, a.lower.named
 	if err := again.prepare(); err != nil {
 		return false

@@ -38,7 +38,7 @@ func TestResidualRegoMeansTheReading(t *testing.T) {
 		if len(seen)%Thinned != 0 {
 			continue
 		}
-		l := newLowering(context.Background())
+		l := newLowering(context.Background(), &domains{})
 		wanted, err := l.condition(&condition)
 		if err != nil {
 			t.Fatal(err)

@@ -801,16 +801,19 @@ func (q *question) domain(name string, surely bool) (*language.Language, error) 
 
 // restricted is the language of a field's domain without what the field is not.
 func (q *question) restricted(domain string, except ...string) (*language.Language, error) {
-	found, err := q.lower.compile(issuer.Whole(q.model.Pattern(q.set.fill(domain))))
-	for _, never := range except {
-		if err != nil || never == "" {
-			continue
+	pattern := issuer.Whole(q.model.Pattern(q.set.fill(domain)))
+	return q.lower.domains.of(fmt.Sprintf("%s except %q", pattern, except), func() (*language.Language, error) {
+		found, err := q.lower.compile(pattern)
+		for _, never := range except {
+			if err != nil || never == "" {
+				continue
+			}
+			if found, err = q.lower.except(found, never); err != nil {
+				return nil, err
+			}
 		}
-		if found, err = q.lower.except(found, never); err != nil {
-			return nil, err
-		}
-	}
-	return found, err
+		return found, err
+	})
 }
 
 // except is a domain without the whole texts of a pattern.
@@ -832,7 +835,7 @@ func (l *lowering) valueDomain(claim issuer.Claim, surely bool) (*language.Langu
 	}
 	// What is narrowed to some texts is surely not null either.
 	null := value.Null && (!surely || claim.Surely == "")
-	return l.cached(fmt.Sprintf("domain %+v %s %t", *value, text, null), func() (*language.Language, error) {
+	return l.domains.of(fmt.Sprintf("value %+v %s %t", *value, text, null), func() (*language.Language, error) {
 		var parts []*language.Language
 		add := func(pattern, mark string, list bool) error {
 			if pattern == "" {

@@ -33,7 +33,7 @@ func (a *Analyser) Vectors(ctx context.Context, subject Subject) ([]Vector, erro
 	}
 	var all []Vector
 	for _, iss := range issuers {
-		found, err := newAnalysis(ctx, a.bundle, subject.about(iss)).vectors()
+		found, err := newAnalysis(ctx, a, subject.about(iss)).vectors()
 		if err != nil {
 			return nil, err
 		}
