@@ -146,6 +146,8 @@ type analysis struct {
 	// keep all of the analysis alive.
 	hits    map[*Token]*hit
 	unknown []string
+	// proving says that no more is asked than whether a token outside the scope passes.
+	proving bool
 	generic bool
 	// tenanted says that the issuer is one tenant's alone.
 	tenanted bool

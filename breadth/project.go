@@ -10,7 +10,8 @@ import (
 // the spans, or nil when there is no such token. A field that is missing from the answer may
 // be anything in its domain.
 func (t *tape) project(ctx context.Context, limits language.Limits, goal node, domain int, spans map[int]span, budget *int) (map[int]*language.Language, error) {
-	s := &search{tape: t, width: domain, spans: spans, budget: budget, links: [][]link{}}
+	s := t.newSearch(domain, spans, budget)
+	s.links = [][]link{}
 	switch s.begin(goal) {
 	case no:
 		return nil, nil

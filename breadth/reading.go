@@ -51,6 +51,7 @@ type lowering struct {
 	ctx     context.Context
 	limits  language.Limits
 	domains *domains
+	room    room
 	cache   map[string]*language.Language
 	// named keeps the languages that the cache knows by their address: another must not
 	// come to stand there.

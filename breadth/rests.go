@@ -34,7 +34,7 @@ func (a *analysis) tightKnowing(facts *Facts) bool {
 	subject := a.Subject
 	subject.Scope, subject.Facts = a.scope, facts
 	again := newAnalysis(a.ctx, a.Analyser, subject)
-	again.lower.cache, again.lower.named = a.lower.cache, a.lower.named
+	again.lower.cache, again.lower.named, again.proving = a.lower.cache, a.lower.named, true
 	if err := again.prepare(); err != nil {
 		return false
 	}

@@ -21,6 +21,7 @@ type tape struct {
 	fields   []tapeField
 	atoms    []tapeAtom
 	forms    *formulas
+	room     *room
 }
 
 // tapeField has two domains: what it can be at most, and what it surely can be.
@@ -94,7 +95,7 @@ func (t *tape) search(ctx context.Context, goal node, domain int, spans map[int]
 	if goal == no {
 		return nil, nil
 	}
-	s := &search{tape: t, width: domain, spans: spans, budget: budget}
+	s := t.newSearch(domain, spans, budget)
 	goal = s.begin(goal)
 	if goal == no {
 		return nil, nil
@@ -137,15 +138,24 @@ const superseded = -1
 
 type search struct {
 	*tape
-	width int
-	spans map[int]span
+	*room
+	width  int
+	spans  map[int]span
+	budget *int
+	// links holds where each step leads, once it is not nil; then all of the product is
+	// wanted, and no way through it is too dear.
+	links [][]link
+}
+
+// room is what a search needs room for. The searches of one analysis, one after another, take
+// the same.
+type room struct {
 	steps []step
 	// states are those of all steps, seen finds a step by its moment's hash: it has room for
 	// a power of two, and one more than the step's number in each that is taken.
 	states []language.State
 	seen   []int32
 	queue  [][]int32
-	budget *int
 	// next holds the states after a letter until they are known to be new, rows where the
 	// atoms of a moment go with each letter, and led the steps to which letters led.
 	next []language.State
@@ -153,9 +163,24 @@ type search struct {
 	led  []branch
 	// known holds the atoms that a letter settles.
 	known []decided
-	// links holds where each step leads, once it is not nil; then all of the product is
-	// wanted, and no way through it is too dear.
-	links [][]link
+}
+
+// minSeen is how many slots a search has for its steps at first.
+const minSeen = 64
+
+// newSearch takes the room of the searches before it.
+func (t *tape) newSearch(domain int, spans map[int]span, budget *int) *search {
+	r := t.room
+	r.steps, r.states = r.steps[:0], r.states[:0]
+	if len(r.seen) == 0 {
+		r.seen = make([]int32, minSeen)
+	}
+	r.seen = r.seen[:minSeen]
+	clear(r.seen)
+	for cost := range r.queue {
+		r.queue[cost] = r.queue[cost][:0]
+	}
+	return &search{tape: t, room: r, width: domain, spans: spans, budget: budget}
 }
 
 // link leads to a step, by a letter of a class or, with -1, into another field.
@@ -178,7 +203,6 @@ func (s *search) begin(goal node) node {
 		states[i] = s.atoms[atom].start
 	}
 	goal, states = s.settle(goal, atoms, states)
-	s.seen = make([]int32, 64)
 	s.enter(nowhere, 0, moment{spot{field: -1, form: goal}, states}, 0)
 	return goal
 }
@@ -300,12 +324,11 @@ func (s *search) find(m moment) int {
 
 // rehash doubles the room for steps to be found in.
 func (s *search) rehash() {
-	known := s.seen
-	s.seen = make([]int32, 2*len(known))
-	for _, taken := range known {
-		if taken > 0 {
-			s.seen[s.find(s.moment(taken-1))] = taken
-		}
+	size := 2 * len(s.seen)
+	s.seen = slices.Grow(s.seen[:0], size)[:size]
+	clear(s.seen)
+	for here := range s.steps {
+		s.seen[s.find(s.moment(int32(here)))] = int32(here) + 1
 	}
 }
 

@@ -405,7 +405,7 @@ type asked struct {
 func newQuestion(v *variant, model *issuer.Model, issuerURL string, lower *lowering, interesting map[string]bool) (*question, error) {
 	q := &question{
 		variant: v, model: model, issuer: issuerURL, lower: lower,
-		tape:  &tape{forms: newFormulas()},
+		tape:  &tape{forms: newFormulas(), room: &lower.room},
 		order: map[string]int{}, index: map[atomKey]int32{},
 	}
 	for _, name := range q.fieldOrder(interesting) {

@@ -190,8 +190,11 @@ func (a *analysis) ready(shape *variant) (*ready, error) {
 			return nil, err
 		}
 	}
-	for mode, may := range []bool{true, false} {
-		if r.role[mode], err = a.roleFormula(q, may); err != nil {
+	if a.proving {
+		return r, a.readyOutside(r)
+	}
+	for mode := range r.role {
+		if err := a.readyRole(r, mode); err != nil {
 			return nil, err
 		}
 	}
@@ -199,10 +202,10 @@ func (a *analysis) ready(shape *variant) (*ready, error) {
 		return nil, err
 	}
 	for mode, may := range []bool{true, false} {
-		if r.inside[mode], err = a.inside(q, may); err != nil {
+		if err := a.readyScope(r, mode); err != nil {
 			return nil, err
 		}
-		if r.world[mode], r.anyCase[mode], err = a.world(q, may); err != nil {
+		if err := a.readyWorld(r, mode); err != nil {
 			return nil, err
 		}
 		for _, name := range Attackers() {
@@ -222,6 +225,33 @@ func (a *analysis) ready(shape *variant) (*ready, error) {
 		}
 	}
 	return r, nil
+}
+
+// readyOutside makes what is asked for by a proof that no token outside the scope passes, and
+// no more.
+func (a *analysis) readyOutside(r *ready) error {
+	if err := a.readyRole(r, may); err != nil {
+		return err
+	}
+	if err := a.readyScope(r, must); err != nil {
+		return err
+	}
+	return a.readyWorld(r, may)
+}
+
+func (a *analysis) readyRole(r *ready, mode int) (err error) {
+	r.role[mode], err = a.roleFormula(r.question, mode == may)
+	return err
+}
+
+func (a *analysis) readyScope(r *ready, mode int) (err error) {
+	r.inside[mode], err = a.inside(r.question, mode == may)
+	return err
+}
+
+func (a *analysis) readyWorld(r *ready, mode int) (err error) {
+	r.world[mode], r.anyCase[mode], err = a.world(r.question, mode == may)
+	return err
 }
 
 // roleFormula says that the role accepts.
