@@ -127,7 +127,7 @@ func (q *question) families(whole node) []*family {
 				continue
 			}
 			rest := slices.Delete(slices.Clone(parts), i, i+1)
-			key := fmt.Sprint(q.asked[asked.atom].template, rest)
+			key := fmt.Sprintf("%p %v", q.asked[asked.atom].layout, rest)
 			if known[key] == nil {
 				known[key] = &family{rest: rest}
 				all = append(all, known[key])

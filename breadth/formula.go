@@ -31,7 +31,9 @@ type formulas struct {
 	// assumed is keyed by sets of settled atoms, which have numbers.
 	assumed map[assumption]node
 	sets    map[string]int32
-	key     []byte
+	// key and kids are room for one formula.
+	key  []byte
+	kids []node
 }
 
 type form struct {
@@ -69,7 +71,10 @@ func truth(value bool) node {
 func (f *formulas) support(n node) []int32 { return f.nodes[n].support }
 
 func (f *formulas) literal(atom int32, negative bool) node {
-	return f.intern(form{kind: literal, atom: atom, negative: negative, support: []int32{atom}})
+	if known, ok := f.known(literal, atom, negative, nil); ok {
+		return known
+	}
+	return f.add(form{kind: literal, atom: atom, negative: negative, support: []int32{atom}})
 }
 
 func (f *formulas) all(parts ...node) node { return f.join(conjunction, yes, no, parts) }
@@ -79,7 +84,7 @@ func (f *formulas) any(parts ...node) node { return f.join(disjunction, no, yes,
 // join builds a conjunction or disjunction; neutral parts are left out, an absorbing one
 // is the whole.
 func (f *formulas) join(kind kind, neutral, absorbing node, parts []node) node {
-	var kids []node
+	kids := f.kids[:0]
 	for _, part := range parts {
 		switch {
 		case part == neutral:
@@ -91,6 +96,7 @@ func (f *formulas) join(kind kind, neutral, absorbing node, parts []node) node {
 			kids = append(kids, part)
 		}
 	}
+	f.kids = kids
 	slices.Sort(kids)
 	kids = slices.Compact(kids)
 	switch len(kids) {
@@ -99,6 +105,14 @@ func (f *formulas) join(kind kind, neutral, absorbing node, parts []node) node {
 	case 1:
 		return kids[0]
 	}
+	if known, ok := f.known(kind, 0, false, kids); ok {
+		return known
+	}
+	return f.joined(kind, absorbing, slices.Clone(kids))
+}
+
+// joined adds a conjunction or disjunction that is new.
+func (f *formulas) joined(kind kind, absorbing node, kids []node) node {
 	var support []int32
 	for _, kid := range kids {
 		support = append(support, f.nodes[kid].support...)
@@ -109,26 +123,28 @@ func (f *formulas) join(kind kind, neutral, absorbing node, parts []node) node {
 		}
 	}
 	slices.Sort(support)
-	return f.intern(form{kind: kind, kids: kids, support: slices.Compact(support)})
+	return f.add(form{kind: kind, kids: kids, support: slices.Compact(support)})
 }
 
-func (f *formulas) intern(n form) node {
-	key := make([]byte, 0, 8+4*len(n.kids))
-	key = append(key, byte(n.kind))
-	if n.kind == literal {
-		key = binary.LittleEndian.AppendUint32(key, uint32(n.atom))
-		if n.negative {
-			key = append(key, 1)
-		}
+// known is the number of a formula that is not new. Until another is asked for, key is left
+// at it.
+func (f *formulas) known(kind kind, atom int32, negative bool, kids []node) (node, bool) {
+	f.key = append(f.key[:0], byte(kind))
+	if kind == literal {
+		f.key = append(binary.LittleEndian.AppendUint32(f.key, uint32(atom)), byte(truth(negative)))
 	}
-	for _, kid := range n.kids {
-		key = binary.LittleEndian.AppendUint32(key, uint32(kid))
+	for _, kid := range kids {
+		f.key = binary.LittleEndian.AppendUint32(f.key, uint32(kid))
 	}
-	if known, ok := f.index[string(key)]; ok {
-		return known
-	}
+	n, ok := f.index[string(f.key)]
+	return n, ok
+}
+
+// add numbers a formula that is new.
+func (f *formulas) add(n form) node {
+	f.known(n.kind, n.atom, n.negative, n.kids)
 	f.nodes = append(f.nodes, n)
-	f.index[string(key)] = node(len(f.nodes) - 1)
+	f.index[string(f.key)] = node(len(f.nodes) - 1)
 	return node(len(f.nodes) - 1)
 }
 

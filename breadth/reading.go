@@ -52,7 +52,9 @@ type lowering struct {
 	limits  language.Limits
 	domains *domains
 	room    room
-	cache   map[string]*language.Language
+	// marked is room for the pieces of a template.
+	marked []byte
+	cache  map[string]*language.Language
 	// named keeps the languages that the cache knows by their address: another must not
 	// come to stand there.
 	named map[*language.Language]bool

@@ -116,13 +116,13 @@ func (a *analysis) without(rule *issuer.Rule) (*hit, error) {
 type relaxed struct {
 	*ready
 	domains map[int]*language.Language
-	escapes map[int][]bool
+	layouts map[int]*layout
 	wider   []*language.Language
 }
 
 // relax takes a rule away from a question; nil where it says nothing of it.
 func (q *ready) relax(rule *issuer.Rule) (*relaxed, error) {
-	one := &relaxed{ready: q, domains: map[int]*language.Language{}, escapes: map[int][]bool{}}
+	one := &relaxed{ready: q, domains: map[int]*language.Language{}, layouts: map[int]*layout{}}
 	for name, domain := range rule.Fields {
 		at, ok := q.order[name]
 		if !ok {
@@ -137,15 +137,14 @@ func (q *ready) relax(rule *issuer.Rule) (*relaxed, error) {
 		q.fields[at].domains[wide].Language = wider
 	}
 	for i := range q.atoms {
-		for _, escaped := range q.atoms[i].escapes {
-			if escaped && rule.Unescaped {
-				one.escapes[i] = q.atoms[i].escapes
-				q.atoms[i].escapes = make([]bool, len(q.fields))
-				break
-			}
+		if rule.Unescaped && slices.Contains(q.atoms[i].escapes, true) {
+			one.layouts[i] = q.atoms[i].layout
+			plain := *q.atoms[i].layout
+			plain.escapes = make([]bool, len(q.fields))
+			q.atoms[i].layout = &plain
 		}
 	}
-	if len(one.domains)+len(one.escapes) == 0 && !rule.AnyCase {
+	if len(one.domains)+len(one.layouts) == 0 && !rule.AnyCase {
 		return nil, nil
 	}
 	return one, nil
@@ -155,8 +154,8 @@ func (r *relaxed) restore(tables *tables) {
 	for at, domain := range r.domains {
 		r.fields[at].domains[wide].Language = domain
 	}
-	for i, escapes := range r.escapes {
-		r.atoms[i].escapes = escapes
+	for i, layout := range r.layouts {
+		r.atoms[i].layout = layout
 	}
 	r.question.ready(tables)
 }

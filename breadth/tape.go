@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/trustcheck/trustcheck/breadth/language"
+	"github.com/trustcheck/trustcheck/policies/issuer"
 )
 
 // errProduct says that a search met more states than it may.
@@ -45,16 +46,25 @@ type automaton struct {
 	distances []int
 }
 
-// tapeAtom is a language and how it reads: start is its state before the first field,
-// after[f] the literal that follows field f in its template.
+// tapeAtom is a language and how it reads; start is its state before the first field.
 type tapeAtom struct {
 	automaton
+	*layout
 	start language.State
-	reads []bool
-	// escapes says in which of the fields colons are written %3A.
+}
+
+// layout is how a template reads the fields of a tape: which of them, in which of those colons
+// are written %3A, the literals that follow each, and the last that it reads, -1 where there is
+// none. First is the literal ahead of them all.
+type layout struct {
+	first   string
+	reads   []bool
 	escapes []bool
 	after   []string
 	last    int
+	// unordered says that the template reads the fields in another order than the tape has.
+	unordered bool
+	pieces    []issuer.Piece
 }
 
 // row is the states after the letters of a field, by their class.

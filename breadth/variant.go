@@ -383,30 +383,27 @@ type question struct {
 	model  *issuer.Model
 	issuer string
 	order  map[string]int
-	index  map[atomKey]int32
-	// asked are the atoms' templates and languages, in their order.
+	index  map[asked]int32
+	// layouts are those of the templates that were read, by their pieces.
+	layouts map[string]*layout
+	// asked are the atoms' in their order.
 	asked []asked
 	// languages are those of the domains and atoms.
 	languages []*language.Language
 	unordered bool
 }
 
-type atomKey struct {
-	template string
-	language *language.Language
-}
-
 // asked is what an atom asks: that the text of a template is a member of a language.
 type asked struct {
-	atomKey
-	pieces []issuer.Piece
+	*layout
+	language *language.Language
 }
 
 func newQuestion(v *variant, model *issuer.Model, issuerURL string, lower *lowering, interesting map[string]bool) (*question, error) {
 	q := &question{
 		variant: v, model: model, issuer: issuerURL, lower: lower,
 		tape:  &tape{forms: newFormulas(), room: &lower.room},
-		order: map[string]int{}, index: map[atomKey]int32{},
+		order: map[string]int{}, index: map[asked]int32{}, layouts: map[string]*layout{},
 	}
 	for _, name := range q.fieldOrder(interesting) {
 		field := tapeField{name: name}
@@ -660,54 +657,73 @@ func (q *question) reads(pieces []issuer.Piece, wanted *language.Language, may b
 	case wanted.Everything():
 		return yes
 	}
-	key := atomKey{template: markedOff(pieces), language: wanted}
-	if known, ok := q.index[key]; ok {
-		return q.forms.literal(known, false)
+	read := q.layout(pieces)
+	switch {
+	case read.unordered:
+		q.unordered = true
+		return truth(may)
+	case read.last < 0:
+		return truth(wanted.Contains(read.first))
 	}
-	a := tapeAtom{automaton: automaton{Language: wanted}, reads: make([]bool, len(q.fields)), escapes: make([]bool, len(q.fields)), after: make([]string, len(q.fields)), last: -1}
-	a.start = wanted.Start()
-	for _, piece := range pieces {
-		switch {
-		case piece.Field == "" && a.last < 0:
-			a.start = wanted.Walk(a.start, piece.Literal)
-		case piece.Field == "":
-			a.after[a.last] += piece.Literal
-		default:
-			at, ok := q.order[piece.Field]
-			if !ok || at <= a.last {
-				// This template reads the fields in another order.
-				q.unordered = true
-				return truth(may)
-			}
-			a.reads[at], a.escapes[at], a.last = true, piece.Escaped, at
-		}
+	key := asked{read, wanted}
+	known, ok := q.index[key]
+	if !ok {
+		known = int32(len(q.atoms))
+		q.index[key] = known
+		q.atoms = append(q.atoms, tapeAtom{automaton{Language: wanted}, read, wanted.Walk(wanted.Start(), read.first)})
+		q.asked = append(q.asked, key)
+		q.languages = append(q.languages, wanted)
 	}
-	if a.last < 0 {
-		return truth(wanted.Accepting(a.start))
-	}
-	q.atoms = append(q.atoms, a)
-	q.asked = append(q.asked, asked{key, pieces})
-	q.languages = append(q.languages, wanted)
-	q.index[key] = int32(len(q.atoms) - 1)
-	return q.forms.literal(int32(len(q.atoms)-1), false)
+	return q.forms.literal(known, false)
 }
 
-// markedOff is a text that stands for these pieces alone: each with its lengths, for the letters
-// between fields are a user's where terms put them together.
-func markedOff(pieces []issuer.Piece) string {
-	var text strings.Builder
+// layout is how a template reads the question's fields; the same for equal pieces.
+func (q *question) layout(pieces []issuer.Piece) *layout {
+	q.lower.marked = markedOff(q.lower.marked[:0], pieces)
+	known := q.layouts[string(q.lower.marked)]
+	if known == nil {
+		known = newLayout(pieces, q.order)
+		q.layouts[string(q.lower.marked)] = known
+	}
+	return known
+}
+
+func newLayout(pieces []issuer.Piece, order map[string]int) *layout {
+	l := &layout{
+		reads: make([]bool, len(order)), escapes: make([]bool, len(order)), after: make([]string, len(order)),
+		last: -1, pieces: pieces,
+	}
+	for _, piece := range pieces {
+		switch {
+		case piece.Field == "" && l.last < 0:
+			l.first += piece.Literal
+		case piece.Field == "":
+			l.after[l.last] += piece.Literal
+		default:
+			at, ok := order[piece.Field]
+			if !ok || at <= l.last {
+				l.unordered = true
+				return l
+			}
+			l.reads[at], l.escapes[at], l.last = true, piece.Escaped, at
+		}
+	}
+	return l
+}
+
+// markedOff adds a text that stands for these pieces alone: each with its lengths, for the
+// letters between fields are a user's where terms put them together.
+func markedOff(text []byte, pieces []issuer.Piece) []byte {
 	for _, piece := range pieces {
 		mark := byte('r')
 		if piece.Escaped {
 			mark = 'e'
 		}
 		for _, part := range []string{piece.Literal, piece.Field} {
-			text.WriteString(strconv.Itoa(len(part)))
-			text.WriteByte(mark)
-			text.WriteString(part)
+			text = append(append(strconv.AppendInt(text, int64(len(part)), 10), mark), part...)
 		}
 	}
-	return text.String()
+	return text
 }
 
 // ready gives all automata their tables over one alphabet.
@@ -715,11 +731,12 @@ func (q *question) ready(tables *tables) {
 	q.alphabet, q.classes = tables.alphabet, tables.classes
 	for i := range q.fields {
 		for d, domain := range q.fields[i].domains {
-			q.fields[i].domains[d] = tables.of(domain.Language)
+			q.fields[i].domains[d] = tables.of(domain.Language, false)
 		}
 	}
 	for i := range q.atoms {
-		q.atoms[i].automaton = tables.of(q.atoms[i].Language)
+		atom := &q.atoms[i]
+		atom.automaton = tables.of(atom.Language, slices.Contains(atom.escapes, true))
 	}
 }
 
@@ -761,10 +778,14 @@ func (t *tables) refine() {
 	t.classes = t.alphabet.Preferred()
 }
 
-func (t *tables) of(l *language.Language) automaton {
+// of is the automaton of a language, with the table for escaped fields where that is wanted.
+func (t *tables) of(l *language.Language, escaped bool) automaton {
 	found := t.known[l]
 	if found.table == nil {
 		found.table, found.distances = l.Table(t.alphabet, nil), l.Distances()
+		t.known[l] = found
+	}
+	if escaped && found.escaped == nil {
 		found.escaped = l.Table(t.alphabet, language.Morphism{':': issuer.Escape(":")})
 		t.known[l] = found
 	}
