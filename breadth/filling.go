@@ -9,12 +9,15 @@ import (
 )
 
 // filling is what choices set, with what came of the templates that it was put into. Shapes
-// that chose alike share it.
+// that chose alike share it, and all share what names nothing that is set.
 type filling struct {
 	texts   map[string]string
+	bare    *filling
 	filled  map[string]string
 	pieces  map[string][]issuer.Piece
 	domains map[fieldDomain]*language.Language
+	// finer are the domains that finer covers read: an alphabet is made for them, too.
+	finer   []*language.Language
 	further map[*issuer.Alternative]*filling
 }
 
@@ -24,11 +27,16 @@ type fieldDomain struct {
 	surely bool
 }
 
-func newFilling(texts map[string]string) *filling {
-	return &filling{
-		texts: texts, filled: map[string]string{}, pieces: map[string][]issuer.Piece{},
+// newFilling sets texts beside one that sets none, nil where this is that.
+func newFilling(texts map[string]string, bare *filling) *filling {
+	f := &filling{
+		texts: texts, bare: bare, filled: map[string]string{}, pieces: map[string][]issuer.Piece{},
 		domains: map[fieldDomain]*language.Language{}, further: map[*issuer.Alternative]*filling{},
 	}
+	if bare == nil {
+		f.bare = f
+	}
+	return f
 }
 
 // with is the filling that an alternative adds to.
@@ -40,10 +48,28 @@ func (f *filling) with(alternative *issuer.Alternative) *filling {
 	if known == nil {
 		texts := maps.Clone(f.texts)
 		maps.Copy(texts, alternative.Set)
-		known = newFilling(texts)
+		known = newFilling(texts, f.bare)
 		f.further[alternative] = known
 	}
 	return known
+}
+
+// of is the filling that knows what comes of a template: that of all where nothing is put
+// into it.
+func (f *filling) of(template string) *filling {
+	for rest := template; ; {
+		_, after, found := strings.Cut(rest, "{")
+		if !found {
+			return f.bare
+		}
+		var name string
+		if name, rest, found = strings.Cut(after, "}"); !found {
+			return f.bare
+		}
+		if _, set := f.texts[name]; set {
+			return f
+		}
+	}
 }
 
 // maxNesting bounds how deep what is set may name what is set.
@@ -51,7 +77,7 @@ const maxNesting = 4
 
 // fill puts what is set into a template, and into what was put there.
 func (f *filling) fill(template string) string {
-	if len(f.texts) == 0 || !strings.Contains(template, "{") {
+	if f.of(template) == f.bare {
 		return template
 	}
 	text, ok := f.filled[template]
@@ -74,6 +100,7 @@ func (f *filling) fill(template string) string {
 
 // written is a template with everything filled in that is no field, taken apart.
 func (f *filling) written(template, issuerURL string) []issuer.Piece {
+	f = f.of(template)
 	known, ok := f.pieces[template]
 	if ok {
 		return known
@@ -86,4 +113,17 @@ func (f *filling) written(template, issuerURL string) []issuer.Piece {
 	known = issuer.Pieces(text)
 	f.pieces[template] = known
 	return known
+}
+
+// domain is what is known of a field's domain; where nothing is, it is built.
+func (f *filling) domain(name string, surely bool, template string, build func() (*language.Language, error)) (*language.Language, error) {
+	f = f.of(template)
+	if known := f.domains[fieldDomain{name, surely}]; known != nil {
+		return known, nil
+	}
+	built, err := build()
+	if err == nil {
+		f.domains[fieldDomain{name, surely}] = built
+	}
+	return built, err
 }

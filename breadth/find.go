@@ -123,6 +123,9 @@ func (a *analysis) retable() {
 
 // finerDomains are the languages of the fields that a cover's finer covers read.
 func (q *question) finerDomains() ([]*language.Language, error) {
+	if q.set.finer != nil {
+		return q.set.finer, nil
+	}
 	var all []*language.Language
 	seen := map[string]bool{}
 	var finer []issuer.Alternative
@@ -146,6 +149,7 @@ func (q *question) finerDomains() ([]*language.Language, error) {
 			}
 		}
 	}
+	q.set.finer = all
 	return all, nil
 }
 

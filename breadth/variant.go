@@ -2,6 +2,7 @@ package breadth
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,11 +35,17 @@ type variant struct {
 	alike map[string][]string
 	names []string
 	// key tells variants apart by what is looked at.
-	key string
+	key shapeKey
 	// finer are laid over a cover where it finds something, and the lists by the names that
 	// these may have finer ones by.
 	finer      []issuer.Alternative
 	finerLists map[string][]issuer.Alternative
+}
+
+// shapeKey is a digest of what is looked at in a shape.
+type shapeKey struct {
+	cover  bool
+	digest [sha256.Size]byte
 }
 
 // chosenOf is an alternative that a shape has of one of the model's choices.
@@ -62,7 +69,7 @@ const (
 // variants are the shapes that exist in a release under the facts. Choices that no claim
 // of interest depends on are made in the plainest way.
 func variants(model *issuer.Model, release string, facts *Facts, interesting map[string]bool, mentions func(claim, text string) bool, subjects [][]string) []*variant {
-	first := &variant{claims: map[string]issuer.Claim{}, set: newFilling(map[string]string{}), release: release, gone: map[string]bool{}}
+	first := &variant{claims: map[string]issuer.Claim{}, set: newFilling(map[string]string{}, nil), release: release, gone: map[string]bool{}}
 	known := facts.members()
 	for name, claim := range model.Claims {
 		if !issuer.Within(release, claim.Since, claim.Until) || ruledOut(known, claim.Unless) {
@@ -343,24 +350,23 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 		return values[value]
 	}
 	var kept []*variant
-	seen := map[string]*variant{}
+	seen := map[shapeKey]*variant{}
 	var text []byte
 	for _, v := range all {
 		text = strconv.AppendBool(text[:0], v.fork)
 		for _, name := range names {
 			claim := v.named(name)
-			template := v.set.fill(claim.Text + "|" + claim.Also)
+			template, also := v.set.fill(claim.Text), v.set.fill(claim.Also)
 			text = strconv.AppendBool(strconv.AppendBool(append(text, ';'), claim.Null), claim.Absent)
 			// What is set shows in the domains that name it, too.
-			for _, part := range []string{name, "=", template, "|", claim.Fixed, v.set.fill(domainsOf(template)), valueOf(claim.Value)} {
-				text = append(text, part...)
+			for _, part := range []string{name, template, also, claim.Fixed, v.set.fill(domainsOf(template)), v.set.fill(domainsOf(also)), valueOf(claim.Value)} {
+				text = append(append(text, '|'), part...)
 			}
 		}
-		key := string(text)
-		v.key = strconv.FormatBool(v.cover) + " " + key
+		v.key = shapeKey{v.cover, sha256.Sum256(text)}
 		like := seen[v.key]
-		if like == nil && v.cover {
-			like = seen["false "+key]
+		if like == nil {
+			like = seen[shapeKey{false, v.key.digest}]
 		}
 		if like == nil {
 			seen[v.key], v.alike = v, map[string][]string{}
@@ -806,18 +812,11 @@ func (q *question) domain(name string, surely bool) (*language.Language, error) 
 	if !ok {
 		return nil, fmt.Errorf("the model has no field %q", name)
 	}
-	if known := q.set.domains[fieldDomain{name, surely}]; known != nil {
-		return known, nil
-	}
 	text, except := field.Domain, []string{field.Except}
 	if surely {
 		text, except = cmp.Or(field.Surely, field.Domain), []string{field.Except, field.Unsure}
 	}
-	found, err := q.restricted(text, except...)
-	if err == nil {
-		q.set.domains[fieldDomain{name, surely}] = found
-	}
-	return found, err
+	return q.set.domain(name, surely, text, func() (*language.Language, error) { return q.restricted(text, except...) })
 }
 
 // restricted is the language of a field's domain without what the field is not.

@@ -39,17 +39,17 @@ func (a *analysis) build() error {
 	if err := a.number(); err != nil {
 		return err
 	}
-	seen := map[string]bool{}
+	var seen [][]shapeKey
 	for _, release := range a.releases() {
 		shapes := variants(a.model, release, a.facts, a.interesting, a.mentions, a.subjects())
-		var key strings.Builder
-		for _, shape := range shapes {
-			key.WriteString(shape.key)
+		keys := make([]shapeKey, len(shapes))
+		for i, shape := range shapes {
+			keys[i] = shape.key
 		}
-		if seen[key.String()] {
+		if slices.ContainsFunc(seen, func(known []shapeKey) bool { return slices.Equal(known, keys) }) {
 			continue
 		}
-		seen[key.String()] = true
+		seen = append(seen, keys)
 		here := world{release: release}
 		if err := a.spellOut(release, shapes); err != nil {
 			return err
