@@ -76,37 +76,33 @@ func (a *analysis) findIn(w *world, mode int, formula func(*ready) node) (*hit, 
 	return nil, nil
 }
 
-// partsOf makes the questions of a cover's finer covers. Should they read what the common
-// alphabet was not made for, all questions get another.
+// partsOf makes the questions of a cover's finer covers.
 func (a *analysis) partsOf(q *ready) ([]*ready, error) {
 	if q.parts != nil {
 		return q.parts, nil
 	}
 	var parts []*ready
-	known := true
 	for _, shape := range distinct(a.model, q.variant.parts(), a.interesting) {
 		part, err := a.ready(shape)
 		if err != nil {
 			return nil, err
 		}
-		known = known && a.tables.have(part.languages)
-		a.tables.add(part.languages)
 		parts = append(parts, part)
 	}
 	q.parts = parts
-	if known {
-		for _, part := range parts {
-			part.question.ready(a.tables)
-		}
-		return parts, nil
+	for _, part := range parts {
+		a.tabled(part.question)
 	}
-	a.retable()
 	return parts, nil
 }
 
-// retable gives all questions the tables of another common alphabet, with the atoms that
-// came late.
-func (a *analysis) retable() {
+// tabled gives a question the tables of the common alphabet. Should it read what that was not
+// made for, all questions get those of another.
+func (a *analysis) tabled(q *question) {
+	if a.tables.admit(q.languages) {
+		q.ready(a.tables)
+		return
+	}
 	var all []*ready
 	for _, w := range a.worlds {
 		all = append(all, w.questions...)
@@ -115,10 +111,12 @@ func (a *analysis) retable() {
 		a.tables.add(all[i].languages)
 		all = append(all, all[i].parts...)
 	}
+	a.tables.add(q.languages)
 	a.tables.refine()
-	for _, q := range all {
-		q.question.ready(a.tables)
+	for _, one := range all {
+		one.question.ready(a.tables)
 	}
+	q.ready(a.tables)
 }
 
 // finerDomains are the languages of the fields that a cover's finer covers read.
@@ -204,7 +202,7 @@ func (a *analysis) sought(q *question, goal node, mode int, spans map[int]span) 
 // bounded searches within so many states and what is left of the budget.
 func (a *analysis) bounded(states int, q *question, goal node, mode int, spans map[int]span) (map[int]string, error) {
 	if last := len(q.atoms) - 1; last >= 0 && q.atoms[last].table == nil {
-		a.retable() // The formula was made after the tables.
+		a.tabled(q) // The formula was made after the tables.
 	}
 	allowed := max(0, min(states, a.search, a.budget))
 	left := allowed

@@ -38,11 +38,36 @@ func (a *analysis) tightKnowing(facts *Facts) bool {
 	if err := again.prepare(); err != nil {
 		return false
 	}
-	if err := again.build(); err != nil {
+	known := again.build
+	if facts.shapesAs(a.facts) && maps.Equal(again.interesting, a.interesting) {
+		known = func() error { return again.buildOn(a) }
+	}
+	if err := known(); err != nil {
 		return false
 	}
 	possible, _, err := again.find(may, again.outside(may))
 	return err == nil && possible == nil
+}
+
+// buildOn makes the formulas of a proof over the questions of another analysis, from which this
+// one differs in facts that leave the shapes of tokens as they are.
+func (a *analysis) buildOn(other *analysis) error {
+	a.leaves, a.spelled, a.tables = other.leaves, other.spelled, other.tables
+	for _, w := range other.worlds {
+		here := world{release: w.release}
+		for _, q := range w.questions {
+			r := &ready{question: q.question, role: q.role}
+			if err := a.readyScope(r, must); err != nil {
+				return err
+			}
+			if err := a.readyWorld(r, may); err != nil {
+				return err
+			}
+			here.questions = append(here.questions, r)
+		}
+		a.worlds = append(a.worlds, here)
+	}
+	return nil
 }
 
 // because asks once more for what was proven not to be, with one of the issuer's rules
@@ -69,8 +94,8 @@ func (a *analysis) because() error {
 // without looks for a token outside the scope that the role perhaps accepts where a rule
 // does not hold.
 func (a *analysis) without(rule *issuer.Rule) (*hit, error) {
-	tables := newTables()
 	var touched []*relaxed
+	var languages, wider []*language.Language
 	for w := range a.worlds {
 		for _, q := range a.worlds[w].questions {
 			one, err := q.relax(rule)
@@ -79,15 +104,20 @@ func (a *analysis) without(rule *issuer.Rule) (*hit, error) {
 			}
 			if one != nil {
 				touched = append(touched, one)
-				tables.add(q.languages)
-				tables.add(one.wider)
+				languages, wider = append(languages, q.languages...), append(wider, one.wider...)
 			}
 		}
 	}
 	if len(touched) == 0 {
 		return nil, nil
 	}
-	tables.refine()
+	tables := a.tables
+	if !tables.admit(wider) {
+		tables = newTables()
+		tables.add(languages)
+		tables.add(wider)
+		tables.refine()
+	}
 	defer func() {
 		for _, one := range touched {
 			one.restore(a.tables)

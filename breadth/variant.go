@@ -766,13 +766,14 @@ func (t *tables) add(languages []*language.Language) {
 	}
 }
 
-// have reports whether the alphabet was made for all of these.
-func (t *tables) have(languages []*language.Language) bool {
+// admit adds languages where the alphabet tells apart all that they do; else none.
+func (t *tables) admit(languages []*language.Language) bool {
 	for _, l := range languages {
-		if _, ok := t.known[l]; !ok {
+		if _, ok := t.known[l]; !ok && !t.alphabet.Refines(l.Alphabet()) {
 			return false
 		}
 	}
+	t.add(languages)
 	return true
 }
 

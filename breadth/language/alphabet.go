@@ -137,8 +137,8 @@ func (a *Alphabet) Preferred() []int {
 	return order
 }
 
-// refines reports whether every class of a lies inside one of b's.
-func (a *Alphabet) refines(b *Alphabet) bool {
+// Refines reports whether every class of a lies inside one of b's.
+func (a *Alphabet) Refines(b *Alphabet) bool {
 	within := make([]int32, a.Size()) // the class of b, and one more
 	for i, j := 0, 0; i < len(a.starts) && j < len(b.starts); {
 		if of := &within[a.class[i]]; *of == 0 {
@@ -160,7 +160,7 @@ func (a *Alphabet) refines(b *Alphabet) bool {
 
 // meet returns the coarsest alphabet that is finer than both.
 func (a *Alphabet) meet(b *Alphabet) *Alphabet {
-	if a.refines(b) {
+	if a.Refines(b) {
 		return a
 	}
 	starts := slices.Concat(a.starts, b.starts)

@@ -132,7 +132,7 @@ type Table struct {
 // steps as the image of its letters under m does. It panics unless the alphabet
 // comes from a [Refine] that was given l and the letters that m replaces.
 func (l *Language) Table(a *Alphabet, m Morphism) *Table {
-	if !a.refines(l.alphabet) || len(m) > 0 && !a.refines(alone(m.letters())) {
+	if !a.Refines(l.alphabet) || len(m) > 0 && !a.Refines(alone(m.letters())) {
 		panic("language: table over an alphabet that is not refined for it")
 	}
 	t := &Table{make([]State, len(l.accept)*a.Size()), a.Size()}
