@@ -245,19 +245,6 @@ func (f *Facts) members() map[string]any {
 	return all
 }
 
-// shapesAs reports whether tokens have the same shapes by these facts as by others: what they
-// differ in says which of the tokens there are.
-func (f *Facts) shapesAs(others *Facts) bool {
-	for _, name := range []string{"fork_pipelines", "groups_direct", "issuer_version", "subject_template"} {
-		here, known := f.fact(name)
-		there, also := others.fact(name)
-		if known != also || !reflect.DeepEqual(here, there) {
-			return false
-		}
-	}
-	return true
-}
-
 // without are the facts but for one.
 func (f *Facts) without(name string) *Facts {
 	fewer := *f

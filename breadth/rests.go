@@ -38,36 +38,47 @@ func (a *analysis) tightKnowing(facts *Facts) bool {
 	if err := again.prepare(); err != nil {
 		return false
 	}
-	known := again.build
-	if facts.shapesAs(a.facts) && maps.Equal(again.interesting, a.interesting) {
-		known = func() error { return again.buildOn(a) }
-	}
-	if err := known(); err != nil {
+	restore, err := again.buildBeside(a)
+	defer restore()
+	if err != nil {
 		return false
 	}
 	possible, _, err := again.find(may, again.outside(may))
 	return err == nil && possible == nil
 }
 
-// buildOn makes the formulas of a proof over the questions of another analysis, from which this
-// one differs in facts that leave the shapes of tokens as they are.
-func (a *analysis) buildOn(other *analysis) error {
+// buildBeside makes the formulas of a proof: where tokens have the same shapes, over the
+// questions of another analysis, which has them back by restore.
+func (a *analysis) buildBeside(other *analysis) (restore func(), err error) {
+	shapes := a.minted()
+	same := func(x, y world) bool { return x.alike(&y) }
+	if !maps.Equal(a.interesting, other.interesting) || !slices.EqualFunc(shapes, other.worlds, same) {
+		return func() {}, a.build()
+	}
+	restore = func() {
+		for _, w := range other.worlds {
+			for i, q := range w.questions {
+				q.variant = w.shapes[i]
+			}
+		}
+	}
 	a.leaves, a.spelled, a.tables = other.leaves, other.spelled, other.tables
-	for _, w := range other.worlds {
-		here := world{release: w.release}
-		for _, q := range w.questions {
+	for w, here := range shapes {
+		for i, shape := range here.shapes {
+			q := other.worlds[w].questions[i]
+			q.variant = shape
 			r := &ready{question: q.question, role: q.role}
 			if err := a.readyScope(r, must); err != nil {
-				return err
+				return restore, err
 			}
 			if err := a.readyWorld(r, may); err != nil {
-				return err
+				return restore, err
 			}
 			here.questions = append(here.questions, r)
 		}
 		a.worlds = append(a.worlds, here)
 	}
-	return nil
+	return restore, nil
 }
 
 // because asks once more for what was proven not to be, with one of the issuer's rules

@@ -7,10 +7,16 @@ import (
 	"github.com/trustcheck/trustcheck/bundles"
 )
 
-// world is what the issuer mints in one release.
+// world is what the issuer mints in one release: shapes of tokens, each with its question.
 type world struct {
 	release   string
+	shapes    []*variant
 	questions []*ready
+}
+
+// alike reports whether two worlds have the same shapes.
+func (w *world) alike(other *world) bool {
+	return slices.EqualFunc(w.shapes, other.shapes, func(x, y *variant) bool { return x.key == y.key })
 }
 
 // ready is a question with the formulas that attackers share, over what perhaps holds and
@@ -39,22 +45,11 @@ func (a *analysis) build() error {
 	if err := a.number(); err != nil {
 		return err
 	}
-	var seen [][]shapeKey
-	for _, release := range a.releases() {
-		shapes := variants(a.model, release, a.facts, a.interesting, a.mentions, a.subjects())
-		keys := make([]shapeKey, len(shapes))
-		for i, shape := range shapes {
-			keys[i] = shape.key
-		}
-		if slices.ContainsFunc(seen, func(known []shapeKey) bool { return slices.Equal(known, keys) }) {
-			continue
-		}
-		seen = append(seen, keys)
-		here := world{release: release}
-		if err := a.spellOut(release, shapes); err != nil {
+	for _, here := range a.minted() {
+		if err := a.spellOut(here.release, here.shapes); err != nil {
 			return err
 		}
-		for _, shape := range shapes {
+		for _, shape := range here.shapes {
 			question, err := a.ready(shape)
 			if err != nil {
 				return err
@@ -83,6 +78,19 @@ func (a *analysis) build() error {
 		}
 	}
 	return nil
+}
+
+// minted are the worlds of the releases that there may be, without questions. Of releases that
+// mint the same, the first stands for all.
+func (a *analysis) minted() []world {
+	var all []world
+	for _, release := range a.releases() {
+		here := world{release: release, shapes: variants(a.model, release, a.facts, a.interesting, a.mentions, a.subjects())}
+		if !slices.ContainsFunc(all, func(known world) bool { return known.alike(&here) }) {
+			all = append(all, here)
+		}
+	}
+	return all
 }
 
 // mentions reports whether a condition on the claim holds the text in what it wants.
