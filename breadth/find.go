@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 
 	"github.com/trustcheck/trustcheck/breadth/language"
-	"github.com/trustcheck/trustcheck/policies/issuer"
 )
 
 // The modes of a question: over what perhaps holds, or over what surely does.
@@ -119,30 +117,30 @@ func (a *analysis) tabled(q *question) {
 	q.ready(a.tables)
 }
 
-// finerDomains are the languages of the fields that a cover's finer covers read.
+// finerDomains are the languages of the fields that a cover's finer covers read, for an
+// alphabet that need not be made anew for these.
 func (q *question) finerDomains() ([]*language.Language, error) {
 	if q.set.finer != nil {
 		return q.set.finer, nil
 	}
 	var all []*language.Language
 	seen := map[string]bool{}
-	var finer []issuer.Alternative
-	for _, name := range slices.Sorted(maps.Keys(q.finerLists)) {
-		finer = append(finer, q.finerLists[name]...)
-	}
-	for i := range finer {
-		for _, claim := range finer[i].Claims {
-			for _, piece := range q.written(claim.Text + claim.Also) {
-				if _, known := q.model.Fields[piece.Field]; !known || seen[piece.Field] {
-					continue
-				}
-				seen[piece.Field] = true
-				for _, surely := range []bool{false, true} {
-					domain, err := q.domain(piece.Field, surely)
-					if err != nil {
-						return nil, err
+	for _, finer := range q.finerLists {
+		for i := range finer {
+			for _, claim := range finer[i].Claims {
+				// What is set brings no fields but those that the cover reads.
+				for _, piece := range q.set.bare.written(claim.Text+claim.Also, q.issuer) {
+					if _, known := q.model.Fields[piece.Field]; !known || seen[piece.Field] {
+						continue
 					}
-					all = append(all, domain)
+					seen[piece.Field] = true
+					for _, surely := range []bool{false, true} {
+						domain, err := q.domain(piece.Field, surely)
+						if err != nil {
+							return nil, err
+						}
+						all = append(all, domain)
+					}
 				}
 			}
 		}
