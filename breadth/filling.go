@@ -14,6 +14,7 @@ type filling struct {
 	texts   map[string]string
 	bare    *filling
 	filled  map[string]string
+	twice   map[string]bool
 	pieces  map[string][]issuer.Piece
 	domains map[fieldDomain]*language.Language
 	// finer are the domains that finer covers read: an alphabet is made for them, too.
@@ -30,7 +31,7 @@ type fieldDomain struct {
 // newFilling sets texts beside one that sets none, nil where this is that.
 func newFilling(texts map[string]string, bare *filling) *filling {
 	f := &filling{
-		texts: texts, bare: bare, filled: map[string]string{}, pieces: map[string][]issuer.Piece{},
+		texts: texts, bare: bare, filled: map[string]string{}, twice: map[string]bool{}, pieces: map[string][]issuer.Piece{},
 		domains: map[fieldDomain]*language.Language{}, further: map[*issuer.Alternative]*filling{},
 	}
 	if bare == nil {
@@ -96,6 +97,22 @@ func (f *filling) fill(template string) string {
 	}
 	f.filled[template] = text
 	return text
+}
+
+// repeats reports whether a template reads a field twice.
+func (f *filling) repeats(template string) bool {
+	f = f.of(template)
+	twice, ok := f.twice[template]
+	if ok {
+		return twice
+	}
+	seen := map[string]bool{}
+	for _, piece := range issuer.Pieces(f.fill(template)) {
+		twice = twice || piece.Field != "" && seen[piece.Field]
+		seen[piece.Field] = true
+	}
+	f.twice[template] = twice
+	return twice
 }
 
 // written is a template with everything filled in that is no field, taken apart.

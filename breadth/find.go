@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/trustcheck/trustcheck/breadth/language"
 )
@@ -52,7 +53,7 @@ func (a *analysis) findIn(w *world, mode int, formula func(*ready) node) (*hit, 
 			}
 			continue
 		}
-		texts, err := a.ask(q.question, goal, mode, nil)
+		texts, err := a.askOnce(q, goal, mode)
 		if err != nil {
 			return nil, err
 		}
@@ -72,6 +73,29 @@ func (a *analysis) findIn(w *world, mode int, formula func(*ready) node) (*hit, 
 		}
 	}
 	return nil, nil
+}
+
+// askOnce asks what is not settled by what was asked before: where there is no token of a
+// formula, there is none of one that wants more. Whether the role by itself admits one is asked
+// first, for most shapes it does not.
+func (a *analysis) askOnce(q *ready, goal node, mode int) (map[int]string, error) {
+	if role := q.role[mode]; !q.tried[mode] && q.forms.wantsAll(goal, role) {
+		q.tried[mode] = true
+		few := maxSimple
+		a.catchUp(q.question)
+		texts, err := q.search(a.ctx, role, mode, nil, &few)
+		if texts == nil && err == nil {
+			q.none[mode] = append(q.none[mode], role)
+		}
+	}
+	if slices.ContainsFunc(q.none[mode], func(none node) bool { return q.forms.wantsAll(goal, none) }) {
+		return nil, nil
+	}
+	texts, err := a.ask(q.question, goal, mode, nil)
+	if texts == nil && err == nil {
+		q.none[mode] = append(q.none[mode], goal)
+	}
+	return texts, err
 }
 
 // partsOf makes the questions of a cover's finer covers.
@@ -115,6 +139,13 @@ func (a *analysis) tabled(q *question) {
 		one.question.ready(a.tables)
 	}
 	q.ready(a.tables)
+}
+
+// catchUp gives tables to the atoms of formulas that were made after them.
+func (a *analysis) catchUp(q *question) {
+	if last := len(q.atoms) - 1; last >= 0 && q.atoms[last].table == nil {
+		a.tabled(q)
+	}
 }
 
 // finerDomains are the languages of the fields that a cover's finer covers read, for an
@@ -199,9 +230,7 @@ func (a *analysis) sought(q *question, goal node, mode int, spans map[int]span) 
 
 // bounded searches within so many states and what is left of the budget.
 func (a *analysis) bounded(states int, q *question, goal node, mode int, spans map[int]span) (map[int]string, error) {
-	if last := len(q.atoms) - 1; last >= 0 && q.atoms[last].table == nil {
-		a.tabled(q) // The formula was made after the tables.
-	}
+	a.catchUp(q)
 	allowed := max(0, min(states, a.search, a.budget))
 	left := allowed
 	texts, err := q.search(a.ctx, goal, mode, spans, &left)

@@ -172,6 +172,26 @@ func (f *formulas) not(n node) node {
 	return negated
 }
 
+// wantsAll reports whether a formula is another one, or that and more, as far as their parts
+// show it.
+func (f *formulas) wantsAll(n, other node) bool {
+	wanted, parts := []node{other}, []node{n}
+	if f.nodes[other].kind == conjunction {
+		wanted = f.nodes[other].kids
+	}
+	if f.nodes[n].kind == conjunction {
+		parts = f.nodes[n].kids
+	}
+	for _, one := range wanted {
+		at, found := slices.BinarySearch(parts, one)
+		if !found {
+			return false
+		}
+		parts = parts[at+1:]
+	}
+	return true
+}
+
 func (f *formulas) notEach(kids []node) []node {
 	negated := make([]node, len(kids))
 	for i, kid := range kids {

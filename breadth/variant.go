@@ -109,7 +109,7 @@ func variants(model *issuer.Model, release string, facts *Facts, interesting map
 				// environment requires an environment.
 				shape.cover = shape.cover || shape.lacks(&choice.Alternatives[a])
 				// No tape reads a field twice; a cover stands for such subjects.
-				if relevant && choice.Orders > 0 && a > 0 && shape.repeats(choice.Claim) {
+				if relevant && choice.Orders > 0 && a > 0 && shape.set.repeats(shape.named(choice.Claim).Text) {
 					continue
 				}
 				next = append(next, shape)
@@ -313,18 +313,6 @@ func (v *variant) parts() []*variant {
 		all = append(all, &part)
 	}
 	return all
-}
-
-// repeats reports whether a claim's template reads a field twice.
-func (v *variant) repeats(claim string) bool {
-	seen := map[string]bool{}
-	for _, piece := range issuer.Pieces(v.set.fill(v.named(claim).Text)) {
-		if piece.Field != "" && seen[piece.Field] {
-			return true
-		}
-		seen[piece.Field] = true
-	}
-	return false
 }
 
 // distinct drops variants that differ in nothing that is looked at, covers also from what is

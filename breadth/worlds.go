@@ -31,6 +31,10 @@ type ready struct {
 	beyond [2]node
 	// less says that the one that it is compared with perhaps accepts.
 	less node
+	// tried says that the role was asked about by itself, none holds formulas that have no
+	// token: both by mode.
+	tried [2]bool
+	none  [2][]node
 	// told is what regions that were found hold.
 	told node
 	// parts are the questions of a cover's finer covers, once they were needed.
