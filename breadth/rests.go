@@ -106,7 +106,7 @@ func (a *analysis) because() error {
 // does not hold.
 func (a *analysis) without(rule *issuer.Rule) (*hit, error) {
 	var touched []*relaxed
-	var languages, wider []*language.Language
+	known := true
 	for w := range a.worlds {
 		for _, q := range a.worlds[w].questions {
 			one, err := q.relax(rule)
@@ -115,7 +115,7 @@ func (a *analysis) without(rule *issuer.Rule) (*hit, error) {
 			}
 			if one != nil {
 				touched = append(touched, one)
-				languages, wider = append(languages, q.languages...), append(wider, one.wider...)
+				known = known && a.tables.admit(q.languages) && a.tables.admit(one.wider)
 			}
 		}
 	}
@@ -123,15 +123,18 @@ func (a *analysis) without(rule *issuer.Rule) (*hit, error) {
 		return nil, nil
 	}
 	tables := a.tables
-	if !tables.admit(wider) {
+	if !known {
 		tables = newTables()
-		tables.add(languages)
-		tables.add(wider)
+		for _, one := range touched {
+			tables.add(one.languages)
+			tables.add(one.wider)
+		}
 		tables.refine()
 	}
 	defer func() {
 		for _, one := range touched {
-			one.restore(a.tables)
+			one.restore()
+			a.tabled(one.question)
 		}
 	}()
 	for _, one := range touched {
@@ -191,12 +194,11 @@ func (q *ready) relax(rule *issuer.Rule) (*relaxed, error) {
 	return one, nil
 }
 
-func (r *relaxed) restore(tables *tables) {
+func (r *relaxed) restore() {
 	for at, domain := range r.domains {
 		r.fields[at].domains[wide].Language = domain
 	}
 	for i, layout := range r.layouts {
 		r.atoms[i].layout = layout
 	}
-	r.question.ready(tables)
 }

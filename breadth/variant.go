@@ -777,7 +777,7 @@ func (t *tables) refine() {
 func (t *tables) of(l *language.Language, escaped bool) automaton {
 	found := t.known[l]
 	if found.table == nil {
-		found.table, found.distances = l.Table(t.alphabet, nil), l.Distances()
+		found.Language, found.table, found.distances = l, l.Table(t.alphabet, nil), l.Distances()
 		t.known[l] = found
 	}
 	if escaped && found.escaped == nil {
