@@ -208,20 +208,23 @@ func (a *analysis) siblings(may bool) func(*question) (node, error) {
 	}
 }
 
+// recyclers have a name of the scope's that became free, and new ids: none that scope or role
+// names.
 func (a *analysis) recyclers(may bool) func(*question) (node, error) {
 	return func(q *question) (node, error) {
 		if q.fork {
 			return no, nil
 		}
+		names := &a.model.Names
 		under, err := a.underRoots(q, a.tenants.roots(), !may)
 		if err != nil {
 			return no, err
 		}
-		ids, err := q.claimIs(a.model.Names.ID, true, anyOf(a.tenants.ids)...)
+		ids, err := q.claimIs(names.ID, true, append(anyOf(a.tenants.ids), a.literals[names.ID]...)...)
 		if err != nil {
 			return no, err
 		}
-		groupIDs, err := q.claimIs(a.model.Names.GroupID, true, anyOf(a.tenants.groupIDs)...)
+		groupIDs, err := q.claimIs(names.GroupID, true, append(anyOf(a.tenants.groupIDs), a.literals[names.GroupID]...)...)
 		if err != nil {
 			return no, err
 		}

@@ -448,6 +448,24 @@ func TestDeadRoleHidesItsRecycler(t *testing.T) {
 	}
 }
 
+// An id that a role names is somebody's: whoever takes over a name gets another.
+func TestRecyclerHasNoIDThatTheRoleNames(t *testing.T) {
+	for bound, want := range map[string]breadth.Verdict{
+		`{"project_path":"acme/app","project_id":"34"}`:        breadth.Tight,
+		`{"project_path":"acme/app","namespace_id":"12"}`:      breadth.Tight,
+		`{"project_path":"acme/app","ref":"34"}`:               breadth.Broad,
+		`{"project_path":"acme/app","project_id":["34","35"]}`: breadth.Tight,
+	} {
+		result := one{bound: bound, scope: `{"project_path":"acme/app"}`}.analyse(t)
+		if got := result.Attackers[breadth.Recycler]; got != want {
+			t.Errorf("%s: want %s, got %s", bound, want, got)
+		}
+		if said := slices.Contains(result.RestsOn, "the ids that the role names are given out: nothing new gets one"); said != (want == breadth.Tight) {
+			t.Errorf("%s: rests on %q", bound, result.RestsOn)
+		}
+	}
+}
+
 func TestScopeAndFactsAreReadStrictly(t *testing.T) {
 	star := `want one star, at the end and behind an owner's name, as in acme/* or acme/svc-*: got `
 	for wrong, says := range map[string]string{

@@ -44,7 +44,9 @@ func asks(r *rand.Rand, ci system, read []string) (claim string, globs []string)
 func nameTexts(all map[string][]string, claim string, globs ...string) {
 	for _, glob := range globs {
 		if !strings.ContainsAny(glob, "*?") || strings.HasPrefix(glob, "*@") {
-			all[claim] = append(all[claim], strings.TrimPrefix(glob, "*"))
+			if text := strings.TrimPrefix(glob, "*"); !slices.Contains(all[claim], text) {
+				all[claim] = append(all[claim], text)
+			}
 		}
 	}
 }

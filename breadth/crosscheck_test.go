@@ -308,7 +308,8 @@ func (c *crossing) witness(who string, token *breadth.Token) {
 	if liesIn(c.ci.scope(), token.Claims) != token.Inside {
 		c.Errorf("%s\ninside is %t of the %s's %s", c.about, token.Inside, who, text)
 	}
-	if err := c.ci.refuses(who, token.Claims, c.role.named()); err != nil {
+	// Of what other issuers mint that the role trusts the second implementation knows nothing.
+	if err := c.ci.refuses(who, token.Claims, c.role.named()); err != nil && token.Claims["iss"] == c.ci.issuer() {
 		c.Errorf("%s\n%s has no such token: %v\n%s", c.about, who, err, text)
 	}
 }

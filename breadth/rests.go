@@ -62,7 +62,7 @@ func (a *analysis) buildBeside(other *analysis) (restore func(), err error) {
 			}
 		}
 	}
-	a.leaves, a.spelled, a.tables = other.leaves, other.spelled, other.tables
+	a.lower, a.leaves, a.spelled, a.tables = other.lower, other.leaves, other.spelled, other.tables
 	for w, here := range shapes {
 		for i, shape := range here.shapes {
 			q := other.worlds[w].questions[i]

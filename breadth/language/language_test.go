@@ -285,6 +285,32 @@ func TestRefinedTablesStepAlike(t *testing.T) {
 	}
 }
 
+func TestRefiningAlphabetsTellApartWhatOthersDo(t *testing.T) {
+	var all []*Alphabet
+	for _, p := range []string{`[a-c]`, `[a-b]|d`, `[ac]`, `[^b]`, `(?i)k`, `\d`, `[\x{D000}-\x{E000}]`, `(?s).`, `[\x{10FFFF}]`} {
+		all = append(all, compile(t, p).Alphabet())
+	}
+	for _, a := range slices.Clone(all) {
+		for _, b := range all[:5] {
+			all = append(all, a.meet(b))
+		}
+	}
+	for i, a := range all {
+		for j, b := range all {
+			want := true
+			within := map[int]int{}
+			for _, r := range "\x00abcdekK09\u212a\ucfff\ud000\ud7ff\ue000\ue001\U0010fffe\U0010ffff" {
+				class, known := within[a.Class(r)]
+				within[a.Class(r)] = b.Class(r)
+				want = want && (!known || class == b.Class(r))
+			}
+			if a.Refines(b) != want {
+				t.Errorf("%d, %d: want %t", i, j, want)
+			}
+		}
+	}
+}
+
 func TestAlphabetsHoldEveryScalarOnce(t *testing.T) {
 	a := Refine([]*Language{compile(t, `\pL`), compile(t, `[\x{D7FF}\x{E000}]`), compile(t, `(?i)k`)}, 'x', 0x10FFFF)
 	var letters int
