@@ -159,9 +159,6 @@ func (a *analysis) own(names *issuer.Parts) {
 			a.literal(claim, value)
 		}
 	})
-	if a.defines(Recycler) && len(a.literals[names.ID])+len(a.literals[names.GroupID]) > 0 {
-		a.rest("the ids that the role names are given out: nothing new gets one")
-	}
 }
 
 // literal notes a value that nobody chooses, and that the scope does not give to a tenant.

@@ -98,6 +98,9 @@ func (a *analysis) askAttacker(name string) error {
 	}
 	if possible == nil && cut == nil {
 		a.result.Attackers[name] = Tight
+		if names := &a.model.Names; name == Recycler && len(a.literals[names.ID])+len(a.literals[names.GroupID]) > 0 {
+			a.rest("the ids that the role names are given out: nothing new gets one")
+		}
 		return nil
 	}
 	outside := func(q *ready) node {
