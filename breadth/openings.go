@@ -30,8 +30,8 @@ func starts(c *bundles.Condition) []opening {
 	case "pattern", "pattern_any":
 		// What is looked for anywhere in a text says what is meant all the same.
 		pattern := c.Pattern
-		if sought, ok := strings.CutPrefix(pattern, `(?:\A(?s:.*)(?:`); ok {
-			pattern = `(?:(?:` + sought
+		if sought, ok := strings.CutPrefix(pattern, `(?:\A(?s:.*)`); ok && strings.HasSuffix(sought, `(?s:.*)\z)`) {
+			pattern = `(?:` + sought
 		}
 		parsed, err := syntax.Parse(pattern, syntax.Perl)
 		if err != nil {

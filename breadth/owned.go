@@ -45,18 +45,20 @@ func owned(stages []bundles.Stage, names *issuer.Parts) map[string][]string {
 			if names.IsApp(text) {
 				continue
 			}
-			if !strings.Contains(text, "*") {
-				all[claim] = append(all[claim], regexp.QuoteMeta(text))
-			} else if begins, ok := strings.CutSuffix(text, "*"); ok && begins != "" && !strings.Contains(begins, "*") {
-				// The account of this very name is the role's reason to begin with it.
-				all[claim] = append(all[claim], regexp.QuoteMeta(begins))
-			} else if pattern, ok := ownedMail(text); ok {
+			// The account of this very name is the role's reason to look for it.
+			if name := strings.Trim(text, wildcards); name != "" && !strings.ContainsAny(name, wildcards) {
+				all[claim] = append(all[claim], regexp.QuoteMeta(name))
+			}
+			if pattern, ok := ownedMail(text); ok {
 				all[claim] = append(all[claim], pattern)
 			}
 		}
 	})
 	return all
 }
+
+// wildcards are how a wanted text is shown to go on.
+const wildcards = "*…"
 
 // ends lists how the texts that match a pattern end: with these words, and all of them where
 // it is not open.

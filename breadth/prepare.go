@@ -228,7 +228,7 @@ func spelt(c *bundles.Condition) []any {
 		all = append(all, start.text)
 	}
 	for _, text := range wantedTexts(c) {
-		all = append(all, strings.Trim(text, "*"))
+		all = append(all, strings.Trim(text, wildcards))
 	}
 	return slices.DeleteFunc(all, func(value any) bool { return value == "" })
 }
