@@ -650,7 +650,7 @@ func (h *hub) isOurs(claims map[string]any) bool {
 func (h *hub) checkOwner(who string, text func(string) string, ours bool, named map[string][]string) error {
 	for _, claim := range []string{"repository_id", "repository_owner_id", "actor_id"} {
 		// Whoever has the only id that a role names, it goes with the name that the scope has.
-		names := map[string]bool{"repository_id": ours, "repository_owner_id": strings.EqualFold(text("repository_owner"), "acme")}
+		names := map[string]bool{"repository_id": ours, "repository_owner_id": strings.EqualFold(text("repository_owner"), "acme") && who != breadth.Recycler}
 		settled := who == insider && len(texts(h.scoped[claim])) > 0
 		if slices.Contains(named[claim], text(claim)) && !slices.Contains(texts(h.scoped[claim]), text(claim)) && !settled &&
 			!(names[claim] && len(named[claim]) == 1) {

@@ -535,7 +535,7 @@ func (l *lab) checkOwner(who string, claims map[string]any, ours, fork bool, nam
 		paths := map[string]bool{"project_id": l.isOurs(claims, ""), "namespace_id": below(text("project_path"))}
 		settled := who == insider && len(texts(l.scoped[own])) > 0
 		if slices.Contains(named[claim], text(claim)) && !slices.Contains(texts(l.scoped[own]), text(claim)) && !settled &&
-			!(paths[claim] && len(named[claim]) == 1) {
+			!(paths[claim] && len(named[claim]) == 1 && who != breadth.Recycler) {
 			return fmt.Errorf("nobody can count on %s %s", claim, text(claim))
 		}
 	}

@@ -30,14 +30,19 @@ func starts(c *bundles.Condition) []opening {
 	case "pattern", "pattern_any":
 		// What is looked for anywhere in a text says what is meant all the same.
 		pattern := c.Pattern
-		if sought, ok := strings.CutPrefix(pattern, `(?:\A(?s:.*)`); ok && strings.HasSuffix(sought, `(?s:.*)\z)`) {
+		sought, anywhere := strings.CutPrefix(pattern, `(?:\A(?s:.*)`)
+		if anywhere = anywhere && strings.HasSuffix(sought, `(?s:.*)\z)`); anywhere {
 			pattern = `(?:` + sought
 		}
 		parsed, err := syntax.Parse(pattern, syntax.Perl)
 		if err != nil {
 			return nil
 		}
-		return spelledAs(wantedTexts(c), openings(parsed.Simplify()))
+		parsed = parsed.Simplify()
+		if anywhere {
+			parsed = withoutFirstStars(parsed)
+		}
+		return spelledAs(wantedTexts(c), openings(parsed))
 	default:
 		var all []opening
 		for _, text := range textsIn(c.Values) {
@@ -45,6 +50,26 @@ func starts(c *bundles.Condition) []opening {
 		}
 		return all
 	}
+}
+
+// withoutFirstStars is a pattern without what it begins with as often as one likes: looked for
+// anywhere, it is found in the same texts.
+func withoutFirstStars(re *syntax.Regexp) *syntax.Regexp {
+	switch {
+	case re.Op == syntax.OpCapture:
+		return withoutFirstStars(re.Sub[0])
+	case re.Op != syntax.OpConcat || len(re.Sub) < 2:
+		return re
+	}
+	rest := *re
+	if rest.Sub = slices.Clone(re.Sub); rest.Sub[0].Op == syntax.OpStar {
+		rest.Sub = rest.Sub[1:]
+		return withoutFirstStars(&rest)
+	}
+	if rest.Sub[0].Op == syntax.OpCapture || rest.Sub[0].Op == syntax.OpConcat {
+		rest.Sub[0] = withoutFirstStars(rest.Sub[0])
+	}
+	return &rest
 }
 
 // spelledAs spells openings of any case as the wanted texts do that show them, but for the

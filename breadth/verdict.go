@@ -59,12 +59,11 @@ func nobodyInside(scope *Scope) string {
 // askLater asks about tokens that nobody can get today, but whoever takes over a name can:
 // a role that is dead today need not be tight for a recycler.
 func (a *analysis) askLater() error {
-	err := a.askAttacker(Recycler)
-	if limited(err) {
-		a.result.Attackers[Recycler] = Undecided
-		return nil
+	a.result.Attackers[Recycler] = Undecided
+	if err := a.askAttacker(Recycler); !limited(err) {
+		return err
 	}
-	return err
+	return nil
 }
 
 // foundOutside reports whether an attacker's token shows that the role is broad.
