@@ -72,3 +72,36 @@ func TestMendedDisagreementsStayMended(t *testing.T) {
 		})
 	}
 }
+
+// What nobody can do today whoever takes over a name perhaps can: to say tight takes a proof.
+func TestDeadRolePerhapsHidesItsRecycler(t *testing.T) {
+	t.Parallel()
+	bundle := openBundle(t)
+	scope, err := breadth.ReadScope([]byte(`{"repository":"acme/app"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts, err := breadth.ReadFacts([]byte(`{"subject_template":["repo","context"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := preparedRole(t, bundle, "gcp", `{
+		"provider": {
+			"name": "projects/123456789012/locations/global/workloadIdentityPools/ci/providers/ci",
+			"oidc": {"issuerUri": "https://token.actions.githubusercontent.com", "allowedAudiences": ["v"]},
+			"attributeMapping": {"google.subject": "assertion.sub"},
+			"attributeCondition": "assertion.sub.startsWith('repository:acme/app:')"
+		},
+		"iamPolicy": {"bindings": [{
+			"role": "roles/iam.workloadIdentityUser",
+			"members": ["principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/ci/*"]
+		}]}
+	}`)
+	result, err := breadth.New(bundle).Analyse(context.Background(), breadth.Subject{Limits: patient, Role: role, Scope: scope, Facts: facts, Now: testNow})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Verdict != breadth.Dead || result.Attackers[breadth.Recycler] == breadth.Tight {
+		t.Errorf("want a dead role that is not tight for a recycler, got %s, %v", result.Verdict, result.Attackers)
+	}
+}
