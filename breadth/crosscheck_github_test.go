@@ -663,7 +663,9 @@ func (h *hub) checkOwner(who string, text func(string) string, ours bool, named 
 	ownerIDs := slices.Contains(texts(h.scoped["repository_owner_id"]), text("repository_owner_id"))
 	owned := byName && acme || ids || ownerIDs
 	insiders := slices.Concat(named["actor"], texts(h.scoped["actor"]))
-	if !byName && who != breadth.Developer && acme {
+	// The repository of an id beyond the scope is somebody's, whatever it is called.
+	beyond := who == insider && slices.Contains(named["repository_id"], text("repository_id")) && !ids
+	if !byName && who != breadth.Developer && acme && !beyond {
 		return errors.New("acme is ours")
 	}
 	if _, told := h.scoped["repository_owner_id"]; told && byName && who != breadth.Recycler && acme != ownerIDs {

@@ -544,7 +544,9 @@ func (l *lab) checkOwner(who string, claims map[string]any, ours, fork bool, nam
 	ids := slices.Contains(texts(l.scoped["project_id"]), text("project_id"))
 	groupIDs := slices.Contains(texts(l.scoped["namespace_id"]), text("namespace_id"))
 	owned := byName && acme || ids || groupIDs
-	if !byName && who != breadth.Developer && acme {
+	// The project of an id beyond the scope is somebody's, whatever it is called.
+	beyond := who == insider && slices.Contains(named["project_id"], text("project_id")) && !ids
+	if !byName && who != breadth.Developer && acme && !beyond {
 		return errors.New("acme is ours")
 	}
 	if _, told := l.scoped["namespace_id"]; told && who != breadth.Recycler && byName && (text("namespace_path") == "acme") != groupIDs {
