@@ -424,9 +424,6 @@ func (f *claimFormula) show(c *bundles.Condition) {
 	switch {
 	case len(test.Values) > 0 || len(test.Elements) > 0:
 		c.Test, c.Values = "in", slices.Concat(test.Values, test.Elements)
-	case test.Language != nil && test.Language.Pattern != nil:
-		// How the wanted text begins is what people mean, wherever it is looked for.
-		c.Test, c.Pattern = "pattern", `(?:`+*test.Language.Pattern+`)(?s:.*)`
 	case test.Language != nil:
 		c.Test, c.Pattern = "pattern", test.Language.RE2()
 	}

@@ -29,11 +29,7 @@ func starts(c *bundles.Condition) []opening {
 	switch c.Test {
 	case "pattern", "pattern_any":
 		// What is looked for anywhere in a text says what is meant all the same.
-		pattern := c.Pattern
-		sought, anywhere := strings.CutPrefix(pattern, `(?:\A(?s:.*)`)
-		if anywhere = anywhere && strings.HasSuffix(sought, `(?s:.*)\z)`); anywhere {
-			pattern = `(?:` + sought
-		}
+		pattern, anywhere := soughtAnywhere(c.Pattern)
 		parsed, err := syntax.Parse(pattern, syntax.Perl)
 		if err != nil {
 			return nil
@@ -50,6 +46,19 @@ func starts(c *bundles.Condition) []opening {
 		}
 		return all
 	}
+}
+
+// soughtAnywhere is a pattern's part that is looked for anywhere in a text, with what may follow
+// it; false where a pattern does not say that.
+func soughtAnywhere(pattern string) (string, bool) {
+	for _, around := range [][2]string{{`(?:\A(?s:.*)`, `(?s:.*)\z)`}, {`\A(?s:.*)`, `(?s:.*)\z`}} {
+		sought, begins := strings.CutPrefix(pattern, around[0])
+		sought, ends := strings.CutSuffix(sought, around[1])
+		if begins && ends {
+			return `(?:` + sought + `)(?s:.*)`, true
+		}
+	}
+	return pattern, false
 }
 
 // withoutFirstStars is a pattern without what it begins with as often as one likes: looked for
