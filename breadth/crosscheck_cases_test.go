@@ -85,18 +85,7 @@ func TestDeadRolePerhapsHidesItsRecycler(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	role := preparedRole(t, bundle, "gcp", `{
-		"provider": {
-			"name": "projects/123456789012/locations/global/workloadIdentityPools/ci/providers/ci",
-			"oidc": {"issuerUri": "https://token.actions.githubusercontent.com", "allowedAudiences": ["v"]},
-			"attributeMapping": {"google.subject": "assertion.sub"},
-			"attributeCondition": "assertion.sub.startsWith('repository:acme/app:')"
-		},
-		"iamPolicy": {"bindings": [{
-			"role": "roles/iam.workloadIdentityUser",
-			"members": ["principalSet://iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/ci/*"]
-		}]}
-	}`)
+	role := preparedRole(t, bundle, "gcp", googleRole(t, "assertion.sub.startsWith('repository:acme/app:')"))
 	result, err := breadth.New(bundle).Analyse(context.Background(), breadth.Subject{Limits: patient, Role: role, Scope: scope, Facts: facts, Now: testNow})
 	if err != nil {
 		t.Fatal(err)
@@ -104,4 +93,51 @@ func TestDeadRolePerhapsHidesItsRecycler(t *testing.T) {
 	if result.Verdict != breadth.Dead || result.Attackers[breadth.Recycler] == breadth.Tight {
 		t.Errorf("want a dead role that is not tight for a recycler, got %s, %v", result.Verdict, result.Attackers)
 	}
+}
+
+// What a role looks for anywhere in a text is its own: a witness does not have that very id or
+// account.
+func TestWitnessesAreNotWhatTheRoleNames(t *testing.T) {
+	t.Parallel()
+	bundle := openBundle(t)
+	scope, err := breadth.ReadScope([]byte(`{"repository":"acme/app"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for condition, not := range map[string][2]string{
+		`assertion.actor.contains('deploy-bot')`:                                       {"actor", "deploy-bot"},
+		`assertion.actor.endsWith('deploy-bot')`:                                       {"actor", "deploy-bot"},
+		`assertion.actor.startsWith('deploy-bot')`:                                     {"actor", "deploy-bot"},
+		`assertion.repository_id.contains('34')`:                                       {"repository_id", "34"},
+		`assertion.repository_id.endsWith('34')`:                                       {"repository_id", "34"},
+		`assertion.repository_id.matches('[0-9]*34') && assertion.repository != 'a/b'`: {"repository_id", "34"},
+	} {
+		t.Run(condition, func(t *testing.T) {
+			role := preparedRole(t, bundle, "gcp", googleRole(t, condition))
+			result, err := breadth.New(bundle).Analyse(context.Background(), breadth.Subject{Limits: patient, Role: role, Scope: scope, Now: testNow})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if token := result.Tokens[breadth.Outsider]; token == nil || token.Claims[not[0]] == not[1] {
+				t.Errorf("want an outsider's token with another %s than %s, got %s, %+v", not[0], not[1], result.Verdict, token)
+			}
+		})
+	}
+}
+
+// googleRole is one whose whole pool may use it under a condition.
+func googleRole(t *testing.T, condition string) string {
+	t.Helper()
+	const pool = "projects/123456789012/locations/global/workloadIdentityPools/ci"
+	return string(marshal(t, map[string]any{
+		"provider": map[string]any{
+			"name": pool + "/providers/ci", "attributeCondition": condition,
+			"oidc":             map[string]any{"issuerUri": "https://" + gitHub, "allowedAudiences": []string{"v"}},
+			"attributeMapping": map[string]any{"google.subject": "assertion.sub"},
+		},
+		"iamPolicy": map[string]any{"bindings": []any{map[string]any{
+			"role":    "roles/iam.workloadIdentityUser",
+			"members": []string{"principalSet://iam.googleapis.com/" + pool + "/*"},
+		}}},
+	}))
 }

@@ -173,10 +173,11 @@ func texts(wanted any) []string {
 
 // tally counts what came of the roles of one system and platform.
 type tally struct {
-	roles, refused, minted, admitted, told, untold, found int
-	verdicts                                              map[breadth.Verdict]int
-	attackers                                             map[string]map[breadth.Verdict]int
-	undecided                                             map[string]int
+	roles, refused, minted, admitted, told, untold, found, elsewhere int
+
+	verdicts  map[breadth.Verdict]int
+	attackers map[string]map[breadth.Verdict]int
+	undecided map[string]int
 }
 
 // actors are those whose tokens there are today; a recycler's come to be later.
@@ -205,7 +206,7 @@ func TestAnotherImplementationDisagrees(t *testing.T) {
 				crossing.about = fmt.Sprintf("role %d: %s\nissuer %s scope %s facts %s", first+i, marshal(t, role.text()), ci.issuer(), marshal(t, ci.scope()), marshal(t, ci.facts()))
 				crossing.check(analyser)
 			}
-			t.Logf("%d roles, %d refused to be stored, %d tokens, %d of them admitted, %v, per attacker %v", count.roles, count.refused, count.minted, count.admitted, count.verdicts, count.attackers)
+			t.Logf("%d roles, %d refused to be stored, %d tokens, %d of them admitted, %d witnesses of other issuers, %v, per attacker %v", count.roles, count.refused, count.minted, count.admitted, count.elsewhere, count.verdicts, count.attackers)
 			for why, times := range count.undecided {
 				t.Logf("undecided %d: %s", times, why)
 			}
@@ -301,8 +302,13 @@ func (c *crossing) undecided(found bool) {
 // witness holds a token that the analysis shows against the second implementation.
 func (c *crossing) witness(who string, token *breadth.Token) {
 	c.Helper()
-	if token.Claims["iss"] != c.ci.issuer() {
-		return // It is another issuer's that the role trusts, of which this one knows nothing.
+	switch token.Claims["iss"] {
+	case c.ci.issuer():
+	case "https://other.example":
+		c.count.elsewhere++ // The role trusts that issuer, too, of which this one knows nothing.
+		return
+	default:
+		c.Errorf("%s\nthe %s's token is of issuer %v", c.about, who, token.Claims["iss"])
 	}
 	text := marshal(c, token.Claims)
 	if got := c.role.admits(token.Claims); got != surely {
