@@ -104,8 +104,8 @@ type Token struct {
 
 // Analyser analyses roles. It is safe for concurrent use.
 type Analyser struct {
-	bundle  *bundles.Bundle
-	domains domains
+	bundle *bundles.Bundle
+	fields fieldLanguages
 }
 
 // New returns an analyser that replays what it finds through the bundle.
@@ -114,8 +114,8 @@ func New(bundle *bundles.Bundle) *Analyser { return &Analyser{bundle: bundle} }
 // analysis is one analysis under way.
 type analysis struct {
 	Subject
-	*Analyser
-	ctx context.Context
+	analyser *Analyser
+	ctx      context.Context
 	// stages are those of the role and, where it is compared, behind them those of less.
 	stages []bundles.Stage
 	// leaves are the conditions of every stage: ways first, then refusals.
@@ -247,8 +247,8 @@ func newResult() *Result {
 
 func newAnalysis(ctx context.Context, analyser *Analyser, subject Subject) *analysis {
 	return &analysis{
-		Subject: subject, ctx: ctx, Analyser: analyser,
-		lower:  newLowering(ctx, &analyser.domains),
+		Subject: subject, ctx: ctx, analyser: analyser,
+		lower:  newLowering(ctx, &analyser.fields),
 		tables: newTables(),
 		hits:   map[*Token]*hit{},
 		search: cmp.Or(subject.Limits.Search, DefaultSearch),

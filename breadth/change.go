@@ -91,13 +91,13 @@ func (a *analysis) changed(c change) *analysis {
 		return nil
 	}
 	c.do(role)
-	ready, err := a.bundle.Prepare(a.ctx, &doc, a.Role.Ref.Platform, a.Context)
+	ready, err := a.analyser.bundle.Prepare(a.ctx, &doc, a.Role.Ref.Platform, a.Context)
 	if err != nil || ready.Refused != "" {
 		return nil
 	}
 	subject := a.Subject
 	subject.Role, subject.Document, subject.Scope, subject.Issuer, subject.Model = ready, nil, a.scope, a.issuer, a.model.Name
-	other := newAnalysis(a.ctx, a.Analyser, subject)
+	other := newAnalysis(a.ctx, a.analyser, subject)
 	if other.prepare() != nil {
 		return nil
 	}

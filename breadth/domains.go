@@ -10,36 +10,42 @@ import (
 	"github.com/trustcheck/trustcheck/policies/issuer"
 )
 
-// domains are the languages of the fields of issuers' models. They depend on nothing else,
-// so that all analyses of an analyser share them.
-type domains struct {
+// fieldLanguages are the languages of the fields of issuers' models. They depend on nothing
+// else, so that all analyses of an analyser share them.
+type fieldLanguages struct {
 	mutex sync.Mutex
-	known map[string]*language.Language
+	all   map[string]*language.Language
 }
 
-// of is the domain of a key; where it is new it is built, and what fails is not kept.
-func (d *domains) of(key string, build func() (*language.Language, error)) (*language.Language, error) {
-	if known := d.keep(key, nil); known != nil {
+// of is the language of a key; where it is new it is built, and what fails is not kept.
+func (f *fieldLanguages) of(key string, build func() (*language.Language, error)) (*language.Language, error) {
+	if known := f.known(key); known != nil {
 		return known, nil
 	}
 	built, err := build()
 	if err != nil {
 		return nil, err
 	}
-	return d.keep(key, built), nil
+	return f.keep(key, built), nil
 }
 
-// keep returns what is known of a key, which is the language that came first.
-func (d *domains) keep(key string, built *language.Language) *language.Language {
-	d.mutex.Lock()
-	defer d.mutex.Unlock()
-	if known := d.known[key]; known != nil || built == nil {
-		return known
+func (f *fieldLanguages) known(key string) *language.Language {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	return f.all[key]
+}
+
+// keep returns the language of a key that came first.
+func (f *fieldLanguages) keep(key string, built *language.Language) *language.Language {
+	f.mutex.Lock()
+	defer f.mutex.Unlock()
+	if first := f.all[key]; first != nil {
+		return first
 	}
-	if d.known == nil {
-		d.known = map[string]*language.Language{}
+	if f.all == nil {
+		f.all = map[string]*language.Language{}
 	}
-	d.known[key] = built
+	f.all[key] = built
 	return built
 }
 
@@ -61,13 +67,14 @@ func (q *question) domain(name string, surely bool) (*language.Language, error) 
 	if surely {
 		text, except = cmp.Or(field.Surely, field.Domain), []string{field.Except, field.Unsure}
 	}
-	return q.set.domain(name, surely, text, func() (*language.Language, error) { return q.restricted(text, except...) })
+	return q.set.domain(name, surely, text, func() (*language.Language, error) { return q.restricted(name, text, except...) })
 }
 
-// restricted is the language of a field's domain without what the field is not.
-func (q *question) restricted(domain string, except ...string) (*language.Language, error) {
+// restricted is the language of a field's domain without what the field is not. What an
+// issuer's URL settles is a user's text, which no other analysis needs.
+func (q *question) restricted(name, domain string, except ...string) (*language.Language, error) {
 	pattern := issuer.Whole(q.model.Pattern(q.set.fill(domain)))
-	return q.lower.domains.of(fmt.Sprintf("%s except %q", pattern, except), func() (*language.Language, error) {
+	build := func() (*language.Language, error) {
 		found, err := q.lower.compile(pattern)
 		for _, never := range except {
 			if err != nil || never == "" {
@@ -78,7 +85,11 @@ func (q *question) restricted(domain string, except ...string) (*language.Langua
 			}
 		}
 		return found, err
-	})
+	}
+	if _, settled := q.lower.settled[name]; settled {
+		return build()
+	}
+	return q.lower.fields.of(fmt.Sprintf("%s except %q", pattern, except), build)
 }
 
 // except is a domain without the whole texts of a pattern.
@@ -100,7 +111,7 @@ func (l *lowering) valueDomain(claim issuer.Claim, surely bool) (*language.Langu
 	}
 	// What is narrowed to some texts is surely not null either.
 	null := value.Null && (!surely || claim.Surely == "")
-	return l.domains.of(fmt.Sprintf("value %+v %s %t", *value, text, null), func() (*language.Language, error) {
+	return l.fields.of(fmt.Sprintf("value %+v %s %t", *value, text, null), func() (*language.Language, error) {
 		var parts []*language.Language
 		add := func(pattern, mark string, list bool) error {
 			if pattern == "" {

@@ -2,6 +2,8 @@ package breadth
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"sync/atomic"
 	"testing"
 )
@@ -55,4 +57,84 @@ func Atoms(a *Analyser, subject Subject) (int, error) {
 		}
 	}
 	return most, nil
+}
+
+// AskedBeside asks what a proof needs of the facts: over the questions that are there, and
+// over questions made for it. It returns the names of the facts with which the answers differ,
+// "" for none of the facts, and how many were asked over what was there.
+func AskedBeside(a *Analyser, subject Subject) (differ []string, beside int, err error) {
+	work := newAnalysis(context.Background(), a, subject)
+	if err := errors.Join(work.prepare(), work.build()); err != nil {
+		return nil, 0, err
+	}
+	fewer := map[string]*Facts{"": {}}
+	for name := range work.facts.members() {
+		fewer[name] = work.facts.without(name)
+	}
+	for name, facts := range fewer {
+		subject.Scope, subject.Facts = work.scope, facts
+		anew := newAnalysis(context.Background(), a, subject)
+		anew.proving = true
+		if err := errors.Join(anew.prepare(), anew.build()); err != nil {
+			return nil, 0, err
+		}
+		found, _, err := anew.find(may, anew.outside(may))
+		if err != nil {
+			return nil, 0, err
+		}
+		if work.tightKnowing(facts) != (found == nil) {
+			differ = append(differ, name)
+		}
+		again := newAnalysis(context.Background(), a, subject)
+		if err := again.prepare(); err != nil {
+			return nil, 0, err
+		}
+		restore, err := again.buildBeside(work)
+		restore()
+		if err != nil {
+			return nil, 0, err
+		}
+		if again.tables == work.tables {
+			beside++
+		}
+	}
+	return differ, beside, nil
+}
+
+// SearchedAnew searches for all that an analysis asks for in the room that earlier searches
+// leave, and in new room. It returns how many searches came out differently, and of how many.
+func SearchedAnew(a *Analyser, subject Subject) (differ, all int, err error) {
+	work := newAnalysis(context.Background(), a, subject)
+	if err := errors.Join(work.prepare(), work.build()); err != nil {
+		return 0, 0, err
+	}
+	for _, w := range work.worlds {
+		for _, q := range w.questions {
+			goals := []node{q.role[may], q.inside[must], q.forms.all(q.role[may], q.world[may], q.forms.not(q.inside[must]))}
+			for _, pair := range q.attackers {
+				goals = append(goals, q.forms.all(q.role[may], pair[may]), q.forms.all(q.role[must], pair[must]))
+			}
+			for i, goal := range goals {
+				var found [2]map[string]string
+				for n, in := range []*room{&work.lower.room, {}} {
+					budget := DefaultSearch
+					q.room = in
+					texts, err := q.search(work.ctx, goal, i%2, nil, &budget)
+					if err != nil {
+						return 0, 0, err
+					}
+					if texts != nil {
+						found[n] = map[string]string{}
+					}
+					for field, text := range texts {
+						found[n][q.fields[field].name] = text
+					}
+				}
+				if all++; (found[0] == nil) != (found[1] == nil) || !maps.Equal(found[0], found[1]) {
+					differ++
+				}
+			}
+		}
+	}
+	return differ, all, nil
 }

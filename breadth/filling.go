@@ -11,14 +11,16 @@ import (
 // filling is what choices set, with what came of the templates that it was put into. Shapes
 // that chose alike share it, and all share what names nothing that is set.
 type filling struct {
-	texts   map[string]string
+	texts map[string]string
+	// issuer is the token's iss, "" where it was not given.
+	issuer  string
 	bare    *filling
 	filled  map[string]string
 	twice   map[string]bool
 	pieces  map[string][]issuer.Piece
 	domains map[fieldDomain]*language.Language
-	// finer are the domains that finer covers read: an alphabet is made for them, too.
-	finer   []*language.Language
+	// finer are the domains that a choice's finer covers read.
+	finer   map[string][]*language.Language
 	further map[*issuer.Alternative]*filling
 }
 
@@ -28,15 +30,14 @@ type fieldDomain struct {
 	surely bool
 }
 
-// newFilling sets texts beside one that sets none, nil where this is that.
-func newFilling(texts map[string]string, bare *filling) *filling {
+// newFilling sets nothing.
+func newFilling(issuerURL string) *filling {
 	f := &filling{
-		texts: texts, bare: bare, filled: map[string]string{}, twice: map[string]bool{}, pieces: map[string][]issuer.Piece{},
-		domains: map[fieldDomain]*language.Language{}, further: map[*issuer.Alternative]*filling{},
+		issuer: issuerURL, filled: map[string]string{}, twice: map[string]bool{}, pieces: map[string][]issuer.Piece{},
+		domains: map[fieldDomain]*language.Language{}, finer: map[string][]*language.Language{},
+		further: map[*issuer.Alternative]*filling{},
 	}
-	if bare == nil {
-		f.bare = f
-	}
+	f.bare = f
 	return f
 }
 
@@ -47,9 +48,10 @@ func (f *filling) with(alternative *issuer.Alternative) *filling {
 	}
 	known := f.further[alternative]
 	if known == nil {
-		texts := maps.Clone(f.texts)
-		maps.Copy(texts, alternative.Set)
-		known = newFilling(texts, f.bare)
+		known = newFilling(f.issuer)
+		known.bare, known.texts = f.bare, map[string]string{}
+		maps.Copy(known.texts, f.texts)
+		maps.Copy(known.texts, alternative.Set)
 		f.further[alternative] = known
 	}
 	return known
@@ -63,13 +65,11 @@ func (f *filling) of(template string) *filling {
 		if !found {
 			return f.bare
 		}
-		var name string
-		if name, rest, found = strings.Cut(after, "}"); !found {
-			return f.bare
-		}
+		name, _, _ := strings.Cut(after, "}")
 		if _, set := f.texts[name]; set {
 			return f
 		}
+		rest = after // Not from behind the brace: a domain is a pattern, which has braces of its own.
 	}
 }
 
@@ -116,23 +116,24 @@ func (f *filling) repeats(template string) bool {
 }
 
 // written is a template with everything filled in that is no field, taken apart.
-func (f *filling) written(template, issuerURL string) []issuer.Piece {
+func (f *filling) written(template string) []issuer.Piece {
 	f = f.of(template)
 	known, ok := f.pieces[template]
 	if ok {
 		return known
 	}
 	text := f.fill(template)
-	if issuerURL != "" {
-		text = strings.ReplaceAll(text, "{issuer}", issuerURL)
-		text = strings.ReplaceAll(text, "{host}", strings.TrimPrefix(strings.TrimPrefix(issuerURL, "https://"), "http://"))
+	if f.issuer != "" {
+		text = strings.ReplaceAll(text, "{issuer}", f.issuer)
+		text = strings.ReplaceAll(text, "{host}", strings.TrimPrefix(strings.TrimPrefix(f.issuer, "https://"), "http://"))
 	}
 	known = issuer.Pieces(text)
 	f.pieces[template] = known
 	return known
 }
 
-// domain is what is known of a field's domain; where nothing is, it is built.
+// domain is what is known of a field's domain, which a template says; where nothing is, it is
+// built.
 func (f *filling) domain(name string, surely bool, template string, build func() (*language.Language, error)) (*language.Language, error) {
 	f = f.of(template)
 	if known := f.domains[fieldDomain{name, surely}]; known != nil {

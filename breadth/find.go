@@ -77,11 +77,11 @@ func (a *analysis) findIn(w *world, mode int, formula func(*ready) node) (*hit, 
 
 // askOnce asks what is not settled by what was asked before: where there is no token of a
 // formula, there is none of one that wants more. Whether the role by itself admits one is asked
-// first, for most shapes it does not.
+// first, for most shapes it does not; that is small and not counted, for it saves more.
 func (a *analysis) askOnce(q *ready, goal node, mode int) (map[int]string, error) {
 	if role := q.role[mode]; !q.tried[mode] && q.forms.wantsAll(goal, role) {
 		q.tried[mode] = true
-		few := maxSimple
+		few := min(maxSimple, a.search)
 		a.catchUp(q.question)
 		texts, err := q.search(a.ctx, role, mode, nil, &few)
 		if texts == nil && err == nil {
@@ -151,8 +151,8 @@ func (a *analysis) catchUp(q *question) {
 // finerDomains are the languages of the fields that a cover's finer covers read, for an
 // alphabet that need not be made anew for these.
 func (q *question) finerDomains() ([]*language.Language, error) {
-	if q.set.finer != nil {
-		return q.set.finer, nil
+	if known, ok := q.set.finer[q.finerOf]; ok {
+		return known, nil
 	}
 	var all []*language.Language
 	seen := map[string]bool{}
@@ -160,7 +160,7 @@ func (q *question) finerDomains() ([]*language.Language, error) {
 		for i := range finer {
 			for _, claim := range finer[i].Claims {
 				// What is set brings no fields but those that the cover reads.
-				for _, piece := range q.set.bare.written(claim.Text+claim.Also, q.issuer) {
+				for _, piece := range q.set.bare.written(claim.Text + claim.Also) {
 					if _, known := q.model.Fields[piece.Field]; !known || seen[piece.Field] {
 						continue
 					}
@@ -176,7 +176,7 @@ func (q *question) finerDomains() ([]*language.Language, error) {
 			}
 		}
 	}
-	q.set.finer = all
+	q.set.finer[q.finerOf] = all
 	return all, nil
 }
 

@@ -126,9 +126,15 @@ func (f *formulas) joined(kind kind, absorbing node, kids []node) node {
 	return f.add(form{kind: kind, kids: kids, support: slices.Compact(support)})
 }
 
-// known is the number of a formula that is not new. Until another is asked for, key is left
-// at it.
+// known is the number of a formula that is not new.
 func (f *formulas) known(kind kind, atom int32, negative bool, kids []node) (node, bool) {
+	f.keyOf(kind, atom, negative, kids)
+	n, ok := f.index[string(f.key)]
+	return n, ok
+}
+
+// keyOf puts into key what a formula consists of.
+func (f *formulas) keyOf(kind kind, atom int32, negative bool, kids []node) {
 	f.key = append(f.key[:0], byte(kind))
 	if kind == literal {
 		f.key = append(binary.LittleEndian.AppendUint32(f.key, uint32(atom)), byte(truth(negative)))
@@ -136,13 +142,11 @@ func (f *formulas) known(kind kind, atom int32, negative bool, kids []node) (nod
 	for _, kid := range kids {
 		f.key = binary.LittleEndian.AppendUint32(f.key, uint32(kid))
 	}
-	n, ok := f.index[string(f.key)]
-	return n, ok
 }
 
 // add numbers a formula that is new.
 func (f *formulas) add(n form) node {
-	f.known(n.kind, n.atom, n.negative, n.kids)
+	f.keyOf(n.kind, n.atom, n.negative, n.kids)
 	f.nodes = append(f.nodes, n)
 	f.index[string(f.key)] = node(len(f.nodes) - 1)
 	return node(len(f.nodes) - 1)

@@ -56,7 +56,7 @@ func newMint(t *testing.T, name string, claims map[string]any) *mint {
 	}
 	m := &mint{analysis: a, interesting: interesting}
 	for _, release := range model.Releases {
-		m.shapes = append(m.shapes, variants(model, release, facts, interesting, mentions, [][]string{keysOf(sub)})...)
+		m.shapes = append(m.shapes, variants(model, a.issuer, release, facts, interesting, mentions, [][]string{keysOf(sub)})...)
 	}
 	return m
 }

@@ -26,7 +26,7 @@ func (a *analysis) settle() {
 		a.issuer = ""
 		return
 	}
-	a.tenanted = true
+	a.tenanted, a.lower.settled = true, settled
 	model := *a.model
 	model.Fields = maps.Clone(model.Fields)
 	for field, text := range settled {

@@ -41,11 +41,8 @@ func (t *tape) project(ctx context.Context, limits language.Limits, goal node, d
 // exhaust visits every moment of the product.
 func (s *search) exhaust(ctx context.Context) error {
 	for here := 0; here < len(s.steps); here++ {
-		if here%512 == 511 && ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if *s.budget--; *s.budget < 0 {
-			return errProduct
+		if err := s.spend(ctx); err != nil {
+			return err
 		}
 		if m := s.steps[here].spot; m.field < 0 || s.inside(m.field) {
 			s.expand(int32(here))

@@ -145,7 +145,7 @@ func (q *question) pieces(name string) []issuer.Piece {
 // also is the second template of a claim, nil where it has none.
 func (q *question) also(name string) []issuer.Piece { return q.written(q.named(name).Also) }
 
-func (q *question) written(template string) []issuer.Piece { return q.set.written(template, q.issuer) }
+func (q *question) written(template string) []issuer.Piece { return q.set.written(template) }
 
 // leaf is a leaf as a formula over the tape: over the values that perhaps satisfy it, or
 // over those that surely do.
@@ -170,7 +170,7 @@ func (q *question) leaf(l *leaf, may bool) (node, error) {
 	here := wanted
 	here.null, here.absent = false, false
 	var found []node
-	nowhere := []node{truth(wanted.absent)}
+	absent := []node{truth(wanted.absent)}
 	for _, path := range l.paths {
 		there, err := q.at(path, here, may)
 		if err != nil {
@@ -181,9 +181,9 @@ func (q *question) leaf(l *leaf, may bool) (node, error) {
 		if err != nil {
 			return no, err
 		}
-		nowhere = append(nowhere, gone)
+		absent = append(absent, gone)
 	}
-	return q.forms.any(append(found, q.forms.all(nowhere...))...), nil
+	return q.forms.any(append(found, q.forms.all(absent...))...), nil
 }
 
 // at says that the value at a path is one of those wanted.

@@ -48,10 +48,12 @@ type leaf struct {
 // lowering turns conditions of the neutral form into leaves, test by test. It is the one
 // place where a test gets its meaning for the analysis.
 type lowering struct {
-	ctx     context.Context
-	limits  language.Limits
-	domains *domains
-	room    room
+	ctx    context.Context
+	limits language.Limits
+	fields *fieldLanguages
+	room   room
+	// settled are the fields that the issuer's URL settles.
+	settled map[string]string
 	// marked is room for the pieces of a template.
 	marked []byte
 	cache  map[string]*language.Language
@@ -86,9 +88,9 @@ type lowering struct {
 	tags bool
 }
 
-func newLowering(ctx context.Context, domains *domains) *lowering {
+func newLowering(ctx context.Context, fields *fieldLanguages) *lowering {
 	return &lowering{
-		ctx: ctx, domains: domains, cache: map[string]*language.Language{}, named: map[*language.Language]bool{},
+		ctx: ctx, fields: fields, cache: map[string]*language.Language{}, named: map[*language.Language]bool{},
 		measures: map[*language.Language]bool{},
 		keys:     map[string]leaf{}, folds: map[string][]*language.Language{},
 	}

@@ -33,7 +33,7 @@ func (a *analysis) neededFacts() []string {
 func (a *analysis) tightKnowing(facts *Facts) bool {
 	subject := a.Subject
 	subject.Scope, subject.Facts = a.scope, facts
-	again := newAnalysis(a.ctx, a.Analyser, subject)
+	again := newAnalysis(a.ctx, a.analyser, subject)
 	again.lower.cache, again.lower.named, again.proving = a.lower.cache, a.lower.named, true
 	if err := again.prepare(); err != nil {
 		return false
@@ -48,26 +48,32 @@ func (a *analysis) tightKnowing(facts *Facts) bool {
 }
 
 // buildBeside makes the formulas of a proof: where tokens have the same shapes, over the
-// questions of another analysis, which has them back by restore.
+// questions of another analysis, which are as that had them after restore, but for atoms that
+// came. There is no token of the role here either where there was none.
 func (a *analysis) buildBeside(other *analysis) (restore func(), err error) {
 	shapes := a.minted()
-	same := func(x, y world) bool { return x.alike(&y) }
+	same := func(x, y world) bool { return x.release == y.release && x.alike(&y) }
 	if !maps.Equal(a.interesting, other.interesting) || !slices.EqualFunc(shapes, other.worlds, same) {
 		return func() {}, a.build()
 	}
+	var undo []func()
 	restore = func() {
-		for _, w := range other.worlds {
-			for i, q := range w.questions {
-				q.variant = w.shapes[i]
-			}
+		for _, back := range undo {
+			back()
 		}
 	}
 	a.lower, a.leaves, a.spelled, a.tables = other.lower, other.leaves, other.spelled, other.tables
 	for w, here := range shapes {
 		for i, shape := range here.shapes {
 			q := other.worlds[w].questions[i]
+			undo = append(undo, func(shape *variant, unordered bool) func() {
+				return func() { q.variant, q.unordered = shape, unordered }
+			}(q.variant, q.unordered))
 			q.variant = shape
-			r := &ready{question: q.question, role: q.role}
+			r := &ready{question: q.question, role: q.role, tried: q.tried}
+			for mode := range r.none {
+				r.none[mode] = slices.Clone(q.none[mode])
+			}
 			if err := a.readyScope(r, must); err != nil {
 				return restore, err
 			}
@@ -106,6 +112,14 @@ func (a *analysis) because() error {
 // does not hold.
 func (a *analysis) without(rule *issuer.Rule) (*hit, error) {
 	var touched []*relaxed
+	defer func() {
+		for _, one := range touched {
+			one.restore()
+		}
+		for _, one := range touched {
+			a.tabled(one.question)
+		}
+	}()
 	known := true
 	for w := range a.worlds {
 		for _, q := range a.worlds[w].questions {
@@ -131,12 +145,6 @@ func (a *analysis) without(rule *issuer.Rule) (*hit, error) {
 		}
 		tables.refine()
 	}
-	defer func() {
-		for _, one := range touched {
-			one.restore()
-			a.tabled(one.question)
-		}
-	}()
 	for _, one := range touched {
 		q := one.ready
 		q.question.ready(tables)
@@ -164,21 +172,26 @@ type relaxed struct {
 	wider   []*language.Language
 }
 
-// relax takes a rule away from a question; nil where it says nothing of it.
+// relax takes a rule away from a question; nil where it says nothing of it. After an error the
+// question is as it was.
 func (q *ready) relax(rule *issuer.Rule) (*relaxed, error) {
 	one := &relaxed{ready: q, domains: map[int]*language.Language{}, layouts: map[int]*layout{}}
+	wider := map[int]*language.Language{}
 	for name, domain := range rule.Fields {
 		at, ok := q.order[name]
 		if !ok {
 			continue
 		}
-		wider, err := q.restricted(domain, q.model.Fields[name].Except)
+		language, err := q.restricted(name, domain, q.model.Fields[name].Except)
 		if err != nil {
 			return nil, err
 		}
+		wider[at] = language
+		one.wider = append(one.wider, language)
+	}
+	for at, language := range wider {
 		one.domains[at] = q.fields[at].domains[wide].Language
-		one.wider = append(one.wider, wider)
-		q.fields[at].domains[wide].Language = wider
+		q.fields[at].domains[wide].Language = language
 	}
 	for i := range q.atoms {
 		if rule.Unescaped && slices.Contains(q.atoms[i].escapes, true) {

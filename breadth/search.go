@@ -66,6 +66,8 @@ type search struct {
 	width  int
 	spans  map[int]span
 	budget *int
+	// turn is the cost, with what is ahead, of the steps whose turn it is.
+	turn int
 	// links holds where each step leads, once it is not nil; then all of the product is
 	// wanted, and no way through it is too dear.
 	links [][]link
@@ -116,7 +118,7 @@ type branch struct {
 	to    int32
 }
 
-// nowhere is where what cannot become a token leads.
+// nowhere is no step: where what cannot become a token leads, and where the first step is from.
 const nowhere = -1
 
 // begin settles the atoms whose first literal already decides, and enters what is left.
@@ -212,10 +214,15 @@ func (s *search) enter(parent, class int32, m moment, cost int32) int32 {
 		}
 		return here
 	}
-	// A span's suffix brings letters of its own, so that no estimate holds ahead of it.
+	// A letter lessens what is ahead by one at most. Were it more, this moment's turn would be
+	// over, and the proof without it. A span's suffix brings letters of its own, so that no
+	// estimate holds ahead of it.
 	ahead := int32(0)
 	if s.inside(m.field) && !s.closed(m.field) && s.spans[int(m.field)].suffix == "" {
 		ahead = int32(s.fields[m.field].domains[s.width].distances[m.domain])
+	}
+	if int(cost+ahead) < s.turn {
+		panic("a letter lessens what is ahead of a search by more than one")
 	}
 	for len(s.queue) <= int(cost+ahead) {
 		s.queue = append(s.queue, nil)
@@ -257,18 +264,14 @@ func (s *search) rehash() {
 }
 
 func (s *search) run(ctx context.Context) (map[int]string, error) {
-	done := 0
-	for at := 0; at < len(s.queue); at++ {
-		for i := 0; i < len(s.queue[at]); i++ {
-			here := s.queue[at][i]
+	for ; s.turn < len(s.queue); s.turn++ {
+		for i := 0; i < len(s.queue[s.turn]); i++ {
+			here := s.queue[s.turn][i]
 			if s.steps[here].cost == superseded {
 				continue
 			}
-			if done++; done%512 == 0 && ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			if *s.budget--; *s.budget < 0 {
-				return nil, errProduct
+			if err := s.spend(ctx); err != nil {
+				return nil, err
 			}
 			if m := s.steps[here].spot; m.form == yes && s.mayEnd(m) {
 				return s.trace(here), nil
@@ -277,6 +280,20 @@ func (s *search) run(ctx context.Context) (map[int]string, error) {
 		}
 	}
 	return nil, nil
+}
+
+// maxStates bounds the room for the states of one search's steps, 4 bytes each.
+const maxStates = 1 << 26
+
+// spend counts a step.
+func (s *search) spend(ctx context.Context) error {
+	if *s.budget--; *s.budget < 0 || len(s.states) > maxStates {
+		return errProduct
+	}
+	if *s.budget%512 == 0 {
+		return ctx.Err()
+	}
+	return nil
 }
 
 // inside reports whether a moment is inside a field, not before the first or behind the

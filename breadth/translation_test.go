@@ -38,7 +38,7 @@ func TestResidualRegoMeansTheReading(t *testing.T) {
 		if len(seen)%Thinned != 0 {
 			continue
 		}
-		l := newLowering(context.Background(), &domains{})
+		l := newLowering(context.Background(), &fieldLanguages{})
 		wanted, err := l.condition(&condition)
 		if err != nil {
 			t.Fatal(err)

@@ -34,10 +34,11 @@ type variant struct {
 	names []string
 	// key tells variants apart by what is looked at.
 	key shapeKey
-	// finer are laid over a cover where it finds something, and the lists by the names that
-	// these may have finer ones by.
+	// finer are laid over a cover where it finds something, and the lists, which are a
+	// choice's, by the names that these may have finer ones by.
 	finer      []issuer.Alternative
 	finerLists map[string][]issuer.Alternative
+	finerOf    string
 }
 
 // shapeKey is a digest of what is looked at in a shape.
@@ -54,8 +55,8 @@ type chosenOf struct {
 
 // variants are the shapes that exist in a release under the facts. Choices that no claim
 // of interest depends on are made in the plainest way.
-func variants(model *issuer.Model, release string, facts *Facts, interesting map[string]bool, mentions func(claim, text string) bool, subjects [][]string) []*variant {
-	first := &variant{claims: map[string]issuer.Claim{}, set: newFilling(map[string]string{}, nil), release: release, gone: map[string]bool{}}
+func variants(model *issuer.Model, issuerURL, release string, facts *Facts, interesting map[string]bool, mentions func(claim, text string) bool, subjects [][]string) []*variant {
+	first := &variant{claims: map[string]issuer.Claim{}, set: newFilling(issuerURL), release: release, gone: map[string]bool{}}
 	known := facts.members()
 	for name, claim := range model.Claims {
 		if !issuer.Within(release, claim.Since, claim.Until) || ruledOut(known, claim.Unless) {
@@ -233,7 +234,7 @@ func (v *variant) with(of *issuer.Choice, a int) *variant {
 		next.cover, next.covers = true, append(slices.Clip(v.covers), of.Name)
 	}
 	if alternative.Finer != "" {
-		next.finer, next.finerLists = of.Finer[alternative.Finer], of.Finer
+		next.finer, next.finerLists, next.finerOf = of.Finer[alternative.Finer], of.Finer, of.Name
 	}
 	if a > 0 {
 		next.names = append(slices.Clip(v.names), of.Name+" "+alternative.Name)
@@ -311,7 +312,8 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 		known, ok := domains[template]
 		if !ok {
 			for _, piece := range issuer.Pieces(template) {
-				known += model.Fields[piece.Field].Domain
+				field := model.Fields[piece.Field]
+				known += field.Domain + "\n" + field.Surely + "\n"
 			}
 			domains[template] = known
 		}
@@ -331,10 +333,12 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 		for _, name := range names {
 			claim := v.named(name)
 			template, also := v.set.fill(claim.Text), v.set.fill(claim.Also)
-			text = strconv.AppendBool(strconv.AppendBool(append(text, ';'), claim.Null), claim.Absent)
+			text = strconv.AppendBool(strconv.AppendBool(text, claim.Null), claim.Absent)
+			text = appendParts(text, name, template, also, claim.Fixed, claim.Surely)
 			// What is set shows in the domains that name it, too.
-			for _, part := range []string{name, template, also, claim.Fixed, v.set.fill(domainsOf(template)), v.set.fill(domainsOf(also)), valueOf(claim.Value)} {
-				text = append(append(text, '|'), part...)
+			text = appendParts(text, v.set.fill(domainsOf(template)), v.set.fill(domainsOf(also)), valueOf(claim.Value))
+			if claim.Value != nil {
+				text = appendParts(text, v.set.fill(claim.Value.Before))
 			}
 		}
 		v.key = shapeKey{v.cover, sha256.Sum256(text)}
@@ -353,4 +357,12 @@ func distinct(model *issuer.Model, all []*variant, interesting map[string]bool) 
 		like.standsFor = append(slices.Clone(like.standsFor), v.standsFor...)
 	}
 	return kept
+}
+
+// appendParts adds texts so that no others read the same: each with its length.
+func appendParts(text []byte, parts ...string) []byte {
+	for _, part := range parts {
+		text = append(append(strconv.AppendInt(text, int64(len(part)), 10), ':'), part...)
+	}
+	return text
 }

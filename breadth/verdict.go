@@ -1,7 +1,9 @@
 package breadth
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -97,8 +99,8 @@ func (a *analysis) askAttacker(name string) error {
 	}
 	if possible == nil && cut == nil {
 		a.result.Attackers[name] = Tight
-		if names := &a.model.Names; name == Recycler && len(a.literals[names.ID])+len(a.literals[names.GroupID]) > 0 {
-			a.rest("the ids that the role names are given out: nothing new gets one")
+		if name == Recycler {
+			return a.restOnIDs()
 		}
 		return nil
 	}
@@ -124,6 +126,32 @@ func (a *analysis) askAttacker(name string) error {
 		return nil
 	}
 	return cut
+}
+
+// restOnIDs says whether a proof about recyclers needs that the ids which the role names are
+// given out.
+func (a *analysis) restOnIDs() error {
+	names, literals := &a.model.Names, a.literals
+	if len(literals[names.ID])+len(literals[names.GroupID]) == 0 {
+		return nil
+	}
+	a.literals = maps.Clone(literals)
+	delete(a.literals, names.ID)
+	delete(a.literals, names.GroupID)
+	defer func() { a.literals = literals }()
+	var failed error
+	found, _, err := a.find(may, func(q *ready) node {
+		anyIDs, err := a.attacker(q.question, Recycler, true)
+		failed = errors.Join(failed, err)
+		return q.forms.all(q.role[may], anyIDs)
+	})
+	if err = errors.Join(failed, err); err != nil && !limited(err) {
+		return err
+	}
+	if found != nil || err != nil {
+		a.rest("the ids that the role names are given out: nothing new gets one")
+	}
+	return nil
 }
 
 // excluded reports whether it was proven of those among whom an attacker is that none of

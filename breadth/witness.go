@@ -60,7 +60,7 @@ func (a *analysis) decide(role *bundles.Role, context, claims map[string]any) (*
 	if err != nil {
 		return nil, fmt.Errorf("read the witness: %w", err)
 	}
-	decision := a.bundle.Decide(a.ctx, role, bundles.Input{Claims: read.Value, Context: context, Now: a.Now})
+	decision := a.analyser.bundle.Decide(a.ctx, role, bundles.Input{Claims: read.Value, Context: context, Now: a.Now})
 	// Time that ran out says nothing about the role.
 	return decision, a.ctx.Err()
 }

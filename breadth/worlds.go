@@ -89,7 +89,7 @@ func (a *analysis) build() error {
 func (a *analysis) minted() []world {
 	var all []world
 	for _, release := range a.releases() {
-		here := world{release: release, shapes: variants(a.model, release, a.facts, a.interesting, a.mentions, a.subjects())}
+		here := world{release: release, shapes: variants(a.model, a.issuer, release, a.facts, a.interesting, a.mentions, a.subjects())}
 		if !slices.ContainsFunc(all, func(known world) bool { return known.alike(&here) }) {
 			all = append(all, here)
 		}

@@ -154,7 +154,8 @@ func (l *Language) Table(a *Alphabet, m Morphism) *Table {
 // Step returns the state after a letter of a class.
 func (t *Table) Step(q State, class int) State { return t.Row(q)[class] }
 
-// Row returns the states after a letter, by its class.
+// Row returns the states after a letter, by its class. It is the table's own: not to be
+// written to.
 func (t *Table) Row(q State) []State { return t.next[int(q)*t.width:][:t.width] }
 
 // explore builds the automaton that a start state and its successors describe,
