@@ -146,9 +146,10 @@ type analysis struct {
 	// keep all of the analysis alive.
 	hits    map[*Token]*hit
 	unknown []string
-	// proving says that no more is asked than whether a token outside the scope passes.
-	proving bool
-	generic bool
+	// proving says that no more is asked than whether a token outside the scope passes, thorough
+	// that all is asked of every shape.
+	proving, thorough bool
+	generic           bool
 	// tenanted says that the issuer is one tenant's alone.
 	tenanted bool
 	// rego says that a rule was read that its user wrote, readsNow that one reads the time.

@@ -119,7 +119,7 @@ func (a *analysis) deadBecause() []string {
 			continue
 		}
 		for c := range a.leaves[s][0] {
-			found, _, err := a.find(may, func(q *ready) node {
+			found, _, err := a.findAny(may, func(q *ready) node {
 				alone, err := q.leaf(&a.leaves[s][0][c], true)
 				if err != nil {
 					return yes

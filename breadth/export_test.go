@@ -86,6 +86,7 @@ func AskedBeside(a *Analyser, subject Subject) (differ []string, beside int, err
 			differ = append(differ, name)
 		}
 		again := newAnalysis(context.Background(), a, subject)
+		again.proving = true
 		if err := again.prepare(); err != nil {
 			return nil, 0, err
 		}

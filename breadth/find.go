@@ -15,11 +15,21 @@ const (
 	must = 1
 )
 
-// find looks for a token of the formula in every release; missing says in how many there
-// is none.
+// find looks for a token of the formula, which wants that the role accepts it, in every release;
+// missing says in how many there is none.
 func (a *analysis) find(mode int, formula func(*ready) node) (found *hit, missing int, err error) {
+	return a.seek(mode, false, formula)
+}
+
+// findAny is find for a formula that does not want that the role accepts: it asks of every
+// shape.
+func (a *analysis) findAny(mode int, formula func(*ready) node) (found *hit, missing int, err error) {
+	return a.seek(mode, true, formula)
+}
+
+func (a *analysis) seek(mode int, barren bool, formula func(*ready) node) (found *hit, missing int, err error) {
 	for _, w := range a.worlds {
-		here, err := a.findIn(&w, mode, formula)
+		here, err := a.findIn(&w, mode, barren, formula)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -41,9 +51,9 @@ type hit struct {
 	attacker string
 }
 
-func (a *analysis) findIn(w *world, mode int, formula func(*ready) node) (*hit, error) {
+func (a *analysis) findIn(w *world, mode int, barren bool, formula func(*ready) node) (*hit, error) {
 	for _, q := range w.questions {
-		if mode == must && (q.cover || a.generic) {
+		if mode == must && (q.cover || a.generic) || q.barren && !barren {
 			continue
 		}
 		goal := formula(q)
@@ -67,7 +77,7 @@ func (a *analysis) findIn(w *world, mode int, formula func(*ready) node) (*hit, 
 		if err != nil {
 			return nil, err
 		}
-		found, err := a.findIn(&world{release: w.release, questions: parts}, mode, formula)
+		found, err := a.findIn(&world{release: w.release, questions: parts}, mode, barren, formula)
 		if found != nil || err != nil {
 			return found, err
 		}
@@ -115,30 +125,25 @@ func (a *analysis) partsOf(q *ready) ([]*ready, error) {
 	for _, part := range parts {
 		a.tabled(part.question)
 	}
-	return parts, nil
+	return parts, a.completeFertile(parts)
 }
 
-// tabled gives a question the tables of the common alphabet. Should it read what that was not
-// made for, all questions get those of another.
-func (a *analysis) tabled(q *question) {
-	if a.tables.admit(q.languages) {
+// tabled gives questions the tables of the common alphabet. Should they read what that was not
+// made for, it is another one from now on.
+func (a *analysis) tabled(questions ...*question) {
+	known := true
+	for _, q := range questions {
+		known = known && a.tables.admit(q.languages)
+	}
+	if !known {
+		for _, q := range questions {
+			a.tables.add(q.languages)
+		}
+		a.tables.refine()
+	}
+	for _, q := range questions {
 		q.ready(a.tables)
-		return
 	}
-	var all []*ready
-	for _, w := range a.worlds {
-		all = append(all, w.questions...)
-	}
-	for i := 0; i < len(all); i++ {
-		a.tables.add(all[i].languages)
-		all = append(all, all[i].parts...)
-	}
-	a.tables.add(q.languages)
-	a.tables.refine()
-	for _, one := range all {
-		one.question.ready(a.tables)
-	}
-	q.ready(a.tables)
 }
 
 // catchUp gives tables to the atoms of formulas that were made after them.

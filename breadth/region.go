@@ -342,6 +342,9 @@ func (a *analysis) fills(q *ready, w *widening, admitted, circle func(*ready) no
 		}
 		here[at] = held
 	}
+	if err := a.complete(q); err != nil {
+		return false, false, err
+	}
 	who := circle(q)
 	for field, values := range w.except {
 		if _, ok := q.order[w.fields[field].name]; !ok {

@@ -70,15 +70,14 @@ func (a *analysis) buildBeside(other *analysis) (restore func(), err error) {
 				return func() { q.variant, q.unordered = shape, unordered }
 			}(q.variant, q.unordered))
 			q.variant = shape
-			r := &ready{question: q.question, role: q.role, tried: q.tried}
+			r := &ready{question: q.question, role: q.role, barren: q.barren, tried: q.tried}
 			for mode := range r.none {
 				r.none[mode] = slices.Clone(q.none[mode])
 			}
-			if err := a.readyScope(r, must); err != nil {
-				return restore, err
-			}
-			if err := a.readyWorld(r, may); err != nil {
-				return restore, err
+			if !r.barren {
+				if err := a.complete(r); err != nil {
+					return restore, err
+				}
 			}
 			here.questions = append(here.questions, r)
 		}
@@ -148,6 +147,21 @@ func (a *analysis) without(rule *issuer.Rule) (*hit, error) {
 	for _, one := range touched {
 		q := one.ready
 		q.question.ready(tables)
+		if !q.whole {
+			few := min(maxSimple, a.search)
+			texts, err := q.search(a.ctx, q.role[may], wide, nil, &few)
+			if texts == nil && err == nil {
+				continue
+			}
+			if err := a.complete(q); err != nil {
+				return nil, err
+			}
+			late := newTables()
+			late.add(q.languages)
+			late.add(one.wider)
+			late.refine()
+			q.question.ready(late)
+		}
 		world := q.world[may]
 		if rule.AnyCase {
 			world = q.anyCase[may]

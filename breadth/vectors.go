@@ -43,6 +43,7 @@ func (a *Analyser) Vectors(ctx context.Context, subject Subject) ([]Vector, erro
 }
 
 func (a *analysis) vectors() ([]Vector, error) {
+	a.thorough = true
 	if err := a.prepare(); err != nil {
 		return nil, err
 	}

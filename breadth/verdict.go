@@ -27,8 +27,12 @@ func (a *analysis) answer() error {
 		return a.askLater()
 	}
 	if !(a.scope.Inferred && !a.tenants.named()) {
-		someone, _, err := a.find(may, func(q *ready) node { return q.inside[may] })
-		if err != nil && !limited(err) {
+		var failed error
+		someone, _, err := a.findAny(may, func(q *ready) node {
+			failed = errors.Join(failed, a.complete(q))
+			return q.inside[may]
+		})
+		if err = errors.Join(failed, err); err != nil && !limited(err) {
 			return err
 		}
 		a.result.foreign = someone == nil && err == nil

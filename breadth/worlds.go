@@ -23,6 +23,9 @@ func (w *world) alike(other *world) bool {
 // over what surely does.
 type ready struct {
 	*question
+	// barren says that the role accepts no token of the shape, whole that there are formulas of
+	// more than the role: in most shapes that is all there is to know.
+	barren, whole       bool
 	role, inside, world [2]node
 	attackers           map[string][2]node
 	// anyCase is the world in which case tells names apart.
@@ -80,8 +83,39 @@ func (a *analysis) build() error {
 		for _, q := range w.questions {
 			q.ready(a.tables)
 		}
+		if err := a.completeFertile(w.questions); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// completeFertile makes all formulas of the shapes of which the role perhaps accepts a token.
+func (a *analysis) completeFertile(questions []*ready) error {
+	var fertile []*question
+	for _, q := range questions {
+		if a.findBarren(q) {
+			continue
+		}
+		if err := a.complete(q); err != nil {
+			return err
+		}
+		fertile = append(fertile, q.question)
+	}
+	a.tabled(fertile...)
+	return nil
+}
+
+// findBarren finds out whether a role perhaps accepts a token of a shape; where that takes long it
+// is taken to. Roles that are compared are not asked one by one.
+func (a *analysis) findBarren(q *ready) bool {
+	if a.less != nil || a.thorough || q.unordered {
+		return false
+	}
+	few := min(maxSimple, a.search)
+	texts, err := q.search(a.ctx, q.role[may], may, nil, &few)
+	q.barren, q.tried[may] = texts == nil && err == nil, true
+	return q.barren
 }
 
 // minted are the worlds of the releases that there may be, without questions. Of releases that
@@ -202,58 +236,59 @@ func (a *analysis) ready(shape *variant) (*ready, error) {
 			return nil, err
 		}
 	}
-	if a.proving {
-		return r, a.readyOutside(r)
-	}
-	for mode := range r.role {
-		if err := a.readyRole(r, mode); err != nil {
+	for mode, may := range []bool{true, false} {
+		if r.role[mode], err = a.roleFormula(q, may); err != nil {
 			return nil, err
 		}
 	}
+	return r, nil
+}
+
+// complete makes the formulas beside the role's, once.
+func (a *analysis) complete(r *ready) error {
+	if r.whole {
+		return nil
+	}
+	r.whole = true
+	if a.proving {
+		return a.readyOutside(r)
+	}
 	if err := a.hold(r); err != nil {
-		return nil, err
+		return err
 	}
 	for mode, may := range []bool{true, false} {
 		if err := a.readyScope(r, mode); err != nil {
-			return nil, err
+			return err
 		}
 		if err := a.readyWorld(r, mode); err != nil {
-			return nil, err
+			return err
 		}
 		for _, name := range Attackers() {
 			if !a.defines(name) {
 				continue
 			}
-			formula, err := a.attacker(q, name, may)
+			formula, err := a.attacker(r.question, name, may)
 			if err != nil {
-				return nil, err
+				return err
 			}
 			if name != Recycler {
-				formula = q.forms.all(formula, r.world[mode])
+				formula = r.forms.all(formula, r.world[mode])
 			}
 			pair := r.attackers[name]
 			pair[mode] = formula
 			r.attackers[name] = pair
 		}
 	}
-	return r, nil
+	return nil
 }
 
-// readyOutside makes what is asked for by a proof that no token outside the scope passes, and
-// no more.
+// readyOutside makes what a proof that no token outside the scope passes asks for beside the
+// role, and no more.
 func (a *analysis) readyOutside(r *ready) error {
-	if err := a.readyRole(r, may); err != nil {
-		return err
-	}
 	if err := a.readyScope(r, must); err != nil {
 		return err
 	}
 	return a.readyWorld(r, may)
-}
-
-func (a *analysis) readyRole(r *ready, mode int) (err error) {
-	r.role[mode], err = a.roleFormula(r.question, mode == may)
-	return err
 }
 
 func (a *analysis) readyScope(r *ready, mode int) (err error) {
