@@ -296,8 +296,8 @@ func (p *provider) expression(r *rand.Rand, ci system, depth int) string {
 func (p *provider) leaf(r *rand.Rand, ci system) string {
 	claim, globs := asks(r, ci, nil)
 	glob, read := globs[0], "assertion."+claim
-	for _, one := range globs {
-		p.want(claim, one, true)
+	for i, one := range globs {
+		p.want(claim, one, i == 0)
 	}
 	plain := strings.ReplaceAll(glob, "?", "")
 	head, rest, starred := strings.Cut(plain, "*")
