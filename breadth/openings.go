@@ -30,6 +30,9 @@ func starts(c *bundles.Condition) []opening {
 	case "pattern", "pattern_any":
 		// What is looked for anywhere in a text says what is meant all the same.
 		pattern, anywhere := soughtAnywhere(c.Pattern)
+		if anywhere {
+			pattern += `(?s:.*)`
+		}
 		parsed, err := syntax.Parse(pattern, syntax.Perl)
 		if err != nil {
 			return nil
@@ -48,14 +51,14 @@ func starts(c *bundles.Condition) []opening {
 	}
 }
 
-// soughtAnywhere is a pattern's part that is looked for anywhere in a text, with what may follow
-// it; false where a pattern does not say that.
+// soughtAnywhere is a pattern's part that is looked for anywhere in a text; false, and the whole
+// pattern, where there is none.
 func soughtAnywhere(pattern string) (string, bool) {
 	for _, around := range [][2]string{{`(?:\A(?s:.*)`, `(?s:.*)\z)`}, {`\A(?s:.*)`, `(?s:.*)\z`}} {
 		sought, begins := strings.CutPrefix(pattern, around[0])
 		sought, ends := strings.CutSuffix(sought, around[1])
 		if begins && ends {
-			return `(?:` + sought + `)(?s:.*)`, true
+			return `(?:` + sought + `)`, true
 		}
 	}
 	return pattern, false

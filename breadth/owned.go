@@ -63,6 +63,8 @@ const wildcards = "*…"
 // ends lists how the texts that match a pattern end: with these words, and all of them where
 // it is not open.
 func ends(pattern string) []opening {
+	// How what is looked for anywhere ends says what is meant all the same.
+	pattern, _ = soughtAnywhere(pattern)
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return nil
