@@ -154,7 +154,7 @@ func (t *trust) named() map[string][]string {
 	all := map[string][]string{}
 	for _, s := range t.statements {
 		for _, c := range s.conditions {
-			if !s.deny && !strings.Contains(c.operator, "Not") {
+			if !s.deny && !strings.Contains(c.operator, "Not") && c.operator != "Null" {
 				nameTexts(all, c.claim, c.values...)
 			}
 		}

@@ -64,7 +64,10 @@ const wildcards = "*…"
 // it is not open.
 func ends(pattern string) []opening {
 	// How what is looked for anywhere ends says what is meant all the same.
-	pattern, _ = soughtAnywhere(pattern)
+	pattern, anywhere := soughtAnywhere(pattern)
+	if anywhere {
+		pattern = `(?s:.*)` + pattern
+	}
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return nil
