@@ -483,7 +483,7 @@ func labComposed(claims map[string]any, subject string, template []string) bool 
 	if !strings.HasPrefix(subject, made+":") {
 		return false
 	}
-	return slices.ContainsFunc(labComponents, func(next string) bool {
+	return slices.ContainsFunc(append([]string{"project_path", "project_id"}, labComponents...), func(next string) bool {
 		return claims[next] != nil && !slices.Contains(template, next) && labComposed(claims, subject, append(slices.Clone(template), next))
 	})
 }

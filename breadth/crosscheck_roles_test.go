@@ -308,7 +308,7 @@ func (p *provider) leaf(r *rand.Rand, ci system) string {
 		return p.cut(r, claim, read)
 	}
 	if !starred {
-		return either(r, fmt.Sprintf("%s == '%s'", read, plain), fmt.Sprintf("%s == '%s'", read, plain), fmt.Sprintf("%s in ['%s', 'x']", read, plain),
+		return either(r, fmt.Sprintf("%s == '%s'", read, plain), fmt.Sprintf("%s == '%s'", read, plain), fmt.Sprintf("%s in ['%s', 'other']", read, plain),
 			fmt.Sprintf("%s != '%s'", read, plain), fmt.Sprintf("%s.startsWith('%s')", read, plain), fmt.Sprintf("%s.contains('%s')", read, plain), fmt.Sprintf("%s.matches('%s')", read, plain),
 			fmt.Sprintf("(has(%s) && %s == '%s')", read, read, plain))
 	}
@@ -321,7 +321,7 @@ func (p *provider) leaf(r *rand.Rand, ci system) string {
 	case r.IntN(5) == 0:
 		return fmt.Sprintf("%s.matches(r'%s')", read, pattern)
 	case r.IntN(8) == 0:
-		return fmt.Sprintf("%s.matches(r'^%s|^x$')", read, pattern)
+		return fmt.Sprintf("%s.matches(r'^%s|^other$')", read, pattern)
 	}
 	return fmt.Sprintf("%s.matches(r'^%s$')", read, pattern)
 }
