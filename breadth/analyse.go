@@ -131,11 +131,12 @@ type analysis struct {
 	// read holds the claims that the role reads, asked those that role or scope do,
 	// interesting those that any formula may.
 	read, asked, interesting map[string]bool
-	literals                 map[string][]any
-	refs, environments       bool
-	lower                    *lowering
-	beside                   *beside
-	tables                   *tables
+	// literals are the values that nobody chooses, whole those of them that the role names in full.
+	literals, whole    map[string][]any
+	refs, environments bool
+	lower              *lowering
+	beside             *beside
+	tables             *tables
 	// search bounds one search, budget what is left for all.
 	search, budget int
 	worlds         []world

@@ -121,7 +121,7 @@ func (a *analysis) own(names *issuer.Parts) {
 	for _, claim := range slices.Sorted(maps.Keys(a.tenants.owned)) {
 		a.rest(fmt.Sprintf("the accounts that the role names in %s belong to insiders", claim))
 	}
-	a.literals = map[string][]any{}
+	a.literals, a.whole = map[string][]any{}, map[string][]any{}
 	eachWanted(a.stages, func(c *bundles.Condition) {
 		claim := claimOf(c)
 		if claim == names.PersonGroups {
@@ -134,7 +134,7 @@ func (a *analysis) own(names *issuer.Parts) {
 		if claim == names.Subject && names.SubjectPath != "" {
 			ofSubjects(c, names, func(key, value string) {
 				if slices.Contains(names.Assigned, key) {
-					a.literal(key, value)
+					a.literal(key, value, true)
 				}
 			})
 			return
@@ -155,15 +155,17 @@ func (a *analysis) own(names *issuer.Parts) {
 			// It is the tenant's, or no token has it.
 			a.tenants.groupIDs = append(a.tenants.groupIDs, textsIn(values)...)
 		}
+		whole := append(slices.Clone(c.Values), anyOf(wantedTexts(c))...)
 		for _, value := range values {
-			a.literal(claim, value)
+			a.literal(claim, value, slices.Contains(whole, value))
 		}
 	})
 }
 
-// literal notes a value that nobody chooses, and that the scope does not give to a tenant.
-// Accounts are insiders', but for those of programs.
-func (a *analysis) literal(claim string, value any) {
+// literal notes a value that nobody chooses, and that the scope does not give to a tenant; whole
+// says that the role names it, and not only what begins or ends like it. Accounts are insiders',
+// but for those of programs.
+func (a *analysis) literal(claim string, value any, whole bool) {
 	text, names := fmt.Sprint(value), &a.model.Names
 	if slices.Contains(names.Persons, claim) && !names.IsApp(text) {
 		return
@@ -171,8 +173,14 @@ func (a *analysis) literal(claim string, value any) {
 	if _, known := a.facts.Runners[text]; known && claim == names.Runner {
 		return
 	}
-	if !slices.Contains(a.idsOf(claim), text) && !slices.Contains(a.literals[claim], value) {
+	if slices.Contains(a.idsOf(claim), text) {
+		return
+	}
+	if !slices.Contains(a.literals[claim], value) {
 		a.literals[claim] = append(a.literals[claim], value)
+	}
+	if whole {
+		a.whole[claim] = append(a.whole[claim], value)
 	}
 }
 
@@ -183,7 +191,7 @@ func (a *analysis) inScope(claim string, value any) bool {
 	})
 }
 
-// beyond are the ids that the role names and that lie outside the scope, whoever has them:
+// beyond are the ids that the role names in full and that lie outside the scope, whoever has them:
 // each of its circles says which ids it means.
 func (a *analysis) beyond() map[string][]any {
 	all := map[string][]any{}
@@ -192,7 +200,7 @@ func (a *analysis) beyond() map[string][]any {
 			all[claim] = append(all[claim], value)
 		}
 	}
-	for claim, values := range a.literals {
+	for claim, values := range a.whole {
 		for _, value := range values {
 			add(claim, value)
 		}
