@@ -109,6 +109,7 @@ func TestWitnessesAreNotWhatTheRoleNames(t *testing.T) {
 		`assertion.actor.endsWith('deploy-bot')`:                                       {"actor", "deploy-bot"},
 		`assertion.actor.startsWith('deploy-bot')`:                                     {"actor", "deploy-bot"},
 		`assertion.actor.matches('deploy-bot[a-z]*')`:                                  {"actor", "deploy-bot"},
+		`assertion.actor.matches('deploy-bot') || assertion.repository == 'acme/app'`:  {"actor", "deploy-bot"},
 		`assertion.repository_id.contains('34')`:                                       {"repository_id", "34"},
 		`assertion.repository_id.endsWith('34')`:                                       {"repository_id", "34"},
 		`assertion.repository_id.matches('[0-9]*34') && assertion.repository != 'a/b'`: {"repository_id", "34"},

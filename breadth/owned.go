@@ -32,6 +32,13 @@ func owned(stages []bundles.Stage, names *issuer.Parts) map[string][]string {
 		if c.Pattern == "" {
 			return
 		}
+		if _, anywhere := soughtAnywhere(c.Pattern); anywhere {
+			for _, start := range starts(c) {
+				if start.text != "" && !names.IsApp(start.text) {
+					all[claim] = append(all[claim], regexp.QuoteMeta(start.text))
+				}
+			}
+		}
 		for _, end := range ends(c.Pattern) {
 			if pattern, ok := ownedMail("*" + end.text); ok && end.open {
 				all[claim] = append(all[claim], pattern)
