@@ -131,8 +131,8 @@ type analysis struct {
 	// read holds the claims that the role reads, asked those that role or scope do,
 	// interesting those that any formula may.
 	read, asked, interesting map[string]bool
-	// literals are the values that nobody chooses, whole those of them that the role names in full.
-	literals, whole    map[string][]any
+	// literals are the values that nobody chooses, named those of them that the role names in full.
+	literals, named    map[string][]any
 	refs, environments bool
 	lower              *lowering
 	beside             *beside

@@ -28,13 +28,7 @@ func cpu() time.Duration {
 func BenchmarkSamples(b *testing.B) {
 	bundle := openBundle(b)
 	analyser := breadth.New(bundle)
-	var subjects []breadth.Subject
-	for _, one := range readSamples(b) {
-		subjects = append(subjects, one.subject(b, bundle))
-	}
-	for _, one := range readPlatformSamples(b) {
-		subjects = append(subjects, one.subject(b, bundle))
-	}
+	subjects := sampleSubjects(b, bundle)
 	var each []time.Duration
 	for b.Loop() {
 		for _, subject := range subjects {
@@ -56,13 +50,7 @@ func BenchmarkSamples(b *testing.B) {
 func BenchmarkDetail(b *testing.B) {
 	bundle := openBundle(b)
 	analyser := breadth.New(bundle)
-	var subjects []breadth.Subject
-	for _, one := range readSamples(b) {
-		subjects = append(subjects, one.subject(b, bundle))
-	}
-	for _, one := range readPlatformSamples(b) {
-		subjects = append(subjects, one.subject(b, bundle))
-	}
+	subjects := sampleSubjects(b, bundle)
 	for _, detail := range []bool{false, true} {
 		b.Run(fmt.Sprintf("detail=%t", detail), func(b *testing.B) {
 			var each []time.Duration

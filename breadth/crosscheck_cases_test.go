@@ -76,20 +76,7 @@ func TestMendedDisagreementsStayMended(t *testing.T) {
 // What nobody can do today whoever takes over a name perhaps can: to say tight takes a proof.
 func TestDeadRolePerhapsHidesItsRecycler(t *testing.T) {
 	t.Parallel()
-	bundle := openBundle(t)
-	scope, err := breadth.ReadScope([]byte(`{"repository":"acme/app"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	facts, err := breadth.ReadFacts([]byte(`{"subject_template":["repo","context"]}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	role := preparedRole(t, bundle, "gcp", googleRole(t, "assertion.sub.startsWith('repository:acme/app:')"))
-	result, err := breadth.New(bundle).Analyse(context.Background(), breadth.Subject{Limits: patient, Role: role, Scope: scope, Facts: facts, Now: testNow})
-	if err != nil {
-		t.Fatal(err)
-	}
+	result := analysedGoogle(t, "assertion.sub.startsWith('repository:acme/app:')", `{"subject_template":["repo","context"]}`)
 	if result.Verdict != breadth.Dead || result.Attackers[breadth.Recycler] == breadth.Tight {
 		t.Errorf("want a dead role that is not tight for a recycler, got %s, %v", result.Verdict, result.Attackers)
 	}
@@ -99,11 +86,6 @@ func TestDeadRolePerhapsHidesItsRecycler(t *testing.T) {
 // account.
 func TestWitnessesAreNotWhatTheRoleNames(t *testing.T) {
 	t.Parallel()
-	bundle := openBundle(t)
-	scope, err := breadth.ReadScope([]byte(`{"repository":"acme/app"}`))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for condition, not := range map[string][2]string{
 		`assertion.actor.contains('deploy-bot')`:                                       {"actor", "deploy-bot"},
 		`assertion.actor.endsWith('deploy-bot')`:                                       {"actor", "deploy-bot"},
@@ -115,11 +97,7 @@ func TestWitnessesAreNotWhatTheRoleNames(t *testing.T) {
 		`assertion.repository_id.matches('[0-9]*34') && assertion.repository != 'a/b'`: {"repository_id", "34"},
 	} {
 		t.Run(condition, func(t *testing.T) {
-			role := preparedRole(t, bundle, "gcp", googleRole(t, condition))
-			result, err := breadth.New(bundle).Analyse(context.Background(), breadth.Subject{Limits: patient, Role: role, Scope: scope, Now: testNow})
-			if err != nil {
-				t.Fatal(err)
-			}
+			result := analysedGoogle(t, condition, "")
 			if token := result.Tokens[breadth.Outsider]; token == nil || token.Claims[not[0]] == not[1] {
 				t.Errorf("want an outsider's token with another %s than %s, got %s, %+v", not[0], not[1], result.Verdict, token)
 			}
@@ -127,11 +105,14 @@ func TestWitnessesAreNotWhatTheRoleNames(t *testing.T) {
 	}
 }
 
-// googleRole is one whose whole pool may use it under a condition.
-func googleRole(t *testing.T, condition string) string {
+// analysedGoogle is what comes of a role whose whole pool may use it under a condition, and that
+// means acme/app.
+func analysedGoogle(t *testing.T, condition, facts string) *breadth.Result {
 	t.Helper()
 	const pool = "projects/123456789012/locations/global/workloadIdentityPools/ci"
-	return string(marshal(t, map[string]any{
+	bundle := openBundle(t)
+	subject := breadth.Subject{Limits: patient, Now: testNow}
+	subject.Role = preparedRole(t, bundle, "gcp", string(marshal(t, map[string]any{
 		"provider": map[string]any{
 			"name": pool + "/providers/ci", "attributeCondition": condition,
 			"oidc":             map[string]any{"issuerUri": "https://" + gitHub, "allowedAudiences": []string{"v"}},
@@ -141,5 +122,17 @@ func googleRole(t *testing.T, condition string) string {
 			"role":    "roles/iam.workloadIdentityUser",
 			"members": []string{"principalSet://iam.googleapis.com/" + pool + "/*"},
 		}}},
-	}))
+	})))
+	var err error
+	if subject.Scope, err = breadth.ReadScope([]byte(`{"repository":"acme/app"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if subject.Facts, err = breadth.ReadFacts([]byte(facts)); err != nil {
+		t.Fatal(err)
+	}
+	result, err := breadth.New(bundle).Analyse(context.Background(), subject)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
 }

@@ -87,14 +87,10 @@ func (a *analysis) findIn(w *world, mode int, barren bool, formula func(*ready) 
 
 // askOnce asks what is not settled by what was asked before: where there is no token of a
 // formula, there is none of one that wants more. Whether the role by itself admits one is asked
-// first, for most shapes it does not; that is small and not counted, for it saves more.
+// first, for most shapes it does not.
 func (a *analysis) askOnce(q *ready, goal node, mode int) (map[int]string, error) {
 	if role := q.role[mode]; !q.tried[mode] && q.forms.wantsAll(goal, role) {
-		q.tried[mode] = true
-		few := min(maxSimple, a.search)
-		a.catchUp(q.question)
-		texts, err := q.search(a.ctx, role, mode, nil, &few)
-		if texts == nil && err == nil {
+		if q.tried[mode] = true; a.roleRefuses(q, mode) {
 			q.none[mode] = append(q.none[mode], role)
 		}
 	}
@@ -106,6 +102,15 @@ func (a *analysis) askOnce(q *ready, goal node, mode int) (map[int]string, error
 		q.none[mode] = append(q.none[mode], goal)
 	}
 	return texts, err
+}
+
+// roleRefuses reports whether the role by itself admits no token of a shape; not where that
+// takes long. It is small, saves more than it costs, and is not counted.
+func (a *analysis) roleRefuses(q *ready, mode int) bool {
+	few := min(maxSimple, a.search)
+	a.catchUp(q.question)
+	texts, err := q.search(a.ctx, q.role[mode], mode, nil, &few)
+	return texts == nil && err == nil
 }
 
 // partsOf makes the questions of a cover's finer covers.

@@ -127,3 +127,16 @@ func TestSamplesOfOtherPlatformsComeOutTheSame(t *testing.T) {
 		})
 	}
 }
+
+// sampleSubjects are the samples of all platforms.
+func sampleSubjects(t testing.TB, bundle *bundles.Bundle) []breadth.Subject {
+	t.Helper()
+	var all []breadth.Subject
+	for _, one := range readSamples(t) {
+		all = append(all, one.subject(t, bundle))
+	}
+	for _, one := range readPlatformSamples(t) {
+		all = append(all, one.subject(t, bundle))
+	}
+	return all
+}

@@ -121,7 +121,7 @@ func (a *analysis) own(names *issuer.Parts) {
 	for _, claim := range slices.Sorted(maps.Keys(a.tenants.owned)) {
 		a.rest(fmt.Sprintf("the accounts that the role names in %s belong to insiders", claim))
 	}
-	a.literals, a.whole = map[string][]any{}, map[string][]any{}
+	a.literals, a.named = map[string][]any{}, map[string][]any{}
 	eachWanted(a.stages, func(c *bundles.Condition) {
 		claim := claimOf(c)
 		if claim == names.PersonGroups {
@@ -180,7 +180,7 @@ func (a *analysis) literal(claim string, value any, whole bool) {
 		a.literals[claim] = append(a.literals[claim], value)
 	}
 	if whole {
-		a.whole[claim] = append(a.whole[claim], value)
+		a.named[claim] = append(a.named[claim], value)
 	}
 }
 
@@ -200,7 +200,7 @@ func (a *analysis) beyond() map[string][]any {
 			all[claim] = append(all[claim], value)
 		}
 	}
-	for claim, values := range a.whole {
+	for claim, values := range a.named {
 		for _, value := range values {
 			add(claim, value)
 		}

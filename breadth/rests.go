@@ -66,9 +66,8 @@ func (a *analysis) buildBeside(other *analysis) (restore func(), err error) {
 	for w, here := range shapes {
 		for i, shape := range here.shapes {
 			q := other.worlds[w].questions[i]
-			undo = append(undo, func(shape *variant, unordered bool) func() {
-				return func() { q.variant, q.unordered = shape, unordered }
-			}(q.variant, q.unordered))
+			kept, unordered := q.variant, q.unordered
+			undo = append(undo, func() { q.variant, q.unordered = kept, unordered })
 			q.variant = shape
 			r := &ready{question: q.question, role: q.role, barren: q.barren, tried: q.tried}
 			for mode := range r.none {
@@ -147,10 +146,8 @@ func (a *analysis) without(rule *issuer.Rule) (*hit, error) {
 	for _, one := range touched {
 		q := one.ready
 		q.question.ready(tables)
-		if !q.whole {
-			few := min(maxSimple, a.search)
-			texts, err := q.search(a.ctx, q.role[may], wide, nil, &few)
-			if texts == nil && err == nil {
+		if !q.completed {
+			if a.roleRefuses(q, may) {
 				continue
 			}
 			if err := a.complete(q); err != nil {

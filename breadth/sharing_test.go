@@ -13,14 +13,7 @@ import (
 // someSamples is one sample in so many.
 func someSamples(t *testing.T, of int) []breadth.Subject {
 	t.Helper()
-	bundle := openBundle(t)
-	var all []breadth.Subject
-	for _, one := range readSamples(t) {
-		all = append(all, one.subject(t, bundle))
-	}
-	for _, one := range readPlatformSamples(t) {
-		all = append(all, one.subject(t, bundle))
-	}
+	all := sampleSubjects(t, openBundle(t))
 	var some []breadth.Subject
 	for i := 0; i < len(all); i += of {
 		some = append(some, all[i])

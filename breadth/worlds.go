@@ -23,9 +23,9 @@ func (w *world) alike(other *world) bool {
 // over what surely does.
 type ready struct {
 	*question
-	// barren says that the role accepts no token of the shape, whole that there are formulas of
-	// more than the role: in most shapes that is all there is to know.
-	barren, whole       bool
+	// barren says that the role accepts no token of the shape, which is all that is to know of
+	// most shapes; completed that there are formulas of more than the role.
+	barren, completed   bool
 	role, inside, world [2]node
 	attackers           map[string][2]node
 	// anyCase is the world in which case tells names apart.
@@ -106,15 +106,13 @@ func (a *analysis) completeFertile(questions []*ready) error {
 	return nil
 }
 
-// findBarren finds out whether a role perhaps accepts a token of a shape; where that takes long it
-// is taken to. Roles that are compared are not asked one by one.
+// findBarren finds out whether the role accepts no token of a shape. Roles that are compared are
+// not asked one by one.
 func (a *analysis) findBarren(q *ready) bool {
 	if a.less != nil || a.thorough || q.unordered {
 		return false
 	}
-	few := min(maxSimple, a.search)
-	texts, err := q.search(a.ctx, q.role[may], may, nil, &few)
-	q.barren, q.tried[may] = texts == nil && err == nil, true
+	q.barren, q.tried[may] = a.roleRefuses(q, may), true
 	return q.barren
 }
 
@@ -246,10 +244,10 @@ func (a *analysis) ready(shape *variant) (*ready, error) {
 
 // complete makes the formulas beside the role's, once.
 func (a *analysis) complete(r *ready) error {
-	if r.whole {
+	if r.completed {
 		return nil
 	}
-	r.whole = true
+	r.completed = true
 	if a.proving {
 		return a.readyOutside(r)
 	}
